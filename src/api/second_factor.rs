@@ -10,11 +10,14 @@ use super::paths::{LOGIN, SECOND_FACTOR};
 use super::{Api, Client};
 use crate::clock;
 use crate::compat::openwisp::body;
-use crate::directory::{StoreError, UserKey, Viewer};
+use crate::compat::openwisp::value::Fields;
+use crate::directory::{DirectoryError, Revocation, StoreError, UserKey, Viewer};
 use crate::id::UserId;
+use crate::login::LoginError;
 use crate::login::limits::State as Limit;
+use crate::password::PasswordHash;
 use crate::redis::seal::{Name, Seal};
-use crate::second_factor::{Demand, SecondFactors};
+use crate::second_factor::{Demand, Offer, SecondFactors};
 use askama::Template;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
@@ -22,6 +25,8 @@ use data_encoding::BASE64URL_NOPAD;
 use http::header::HeaderValue;
 use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use sha2::{Digest, Sha256};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
@@ -31,6 +36,7 @@ const ALLOW: &str = "GET, HEAD, POST";
 const PATIENCE: u32 = 300;
 const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 const WRONG: &str = "This is not the code of this moment, or it has been used already.";
+const NOT_YOURS: &str = "This is not your password.";
 const BUSY: &str = "No code can be looked at in this moment. Try again in a few seconds.";
 
 /// A login whose first step is done.
@@ -45,25 +51,48 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    fn seal(&self, seal: &Seal) -> Result<String, getrandom::Error> {
+    fn seal(&self, seal: &Seal, password: &[u8; 32]) -> Result<String, getrandom::Error> {
         let expires_at = clock::unix_seconds().saturating_add(i64::from(PATIENCE));
         let mut text = self.user.0.as_bytes().to_vec();
         text.extend(expires_at.to_be_bytes());
+        text.extend(password);
         text.extend([u8::from(self.by_password), u8::from(self.has_old_password)]);
         text.extend(self.next.bytes());
         Ok(BASE64URL_NOPAD.encode(&seal.seal(&name(seal), &text)?))
     }
 
-    fn open(seal: &Seal, cookie: &str) -> Option<Self> {
+    fn open(seal: &Seal, cookie: &str) -> Option<(Self, [u8; 32])> {
         let text = seal.open(&name(seal), &BASE64URL_NOPAD.decode(cookie.as_bytes()).ok()?)?;
         let (user, rest) = text.split_first_chunk::<16>()?;
         let (expires_at, rest) = rest.split_first_chunk::<8>()?;
+        let (password, rest) = rest.split_first_chunk::<32>()?;
         let ([by_password, has_old_password], next) = rest.split_first_chunk::<2>()?;
         let next = std::str::from_utf8(next).ok()?.to_owned();
         let user = UserId(Uuid::from_bytes(*user));
         let pending = Self { user, by_password: *by_password == 1, has_old_password: *has_old_password == 1, next };
-        (clock::unix_seconds() < i64::from_be_bytes(*expires_at)).then_some(pending)
+        (clock::unix_seconds() < i64::from_be_bytes(*expires_at)).then_some((pending, *password))
     }
+
+    /// That of a browser, where it is good still: it ends with the password that it was begun with, and with its user.
+    async fn of(api: &Api, visitor: &Visitor) -> Result<Option<Self>, StoreError> {
+        let opened = visitor.pending.as_deref().and_then(|cookie| Self::open(&api.seal, cookie));
+        let Some((pending, password)) = opened else { return Ok(None) };
+        let Some(found) = api.store.revocation(&UserKey::Id(pending.user)).await? else { return Ok(None) };
+        let user = match api.store.as_seen_by(Viewer::Operator).user(&pending.user.into()).await {
+            Ok(user) => user,
+            Err(DirectoryError::Store(error)) => return Err(error),
+            // Deleted in this very moment.
+            Err(_) => return Ok(None),
+        };
+        let has_expired = user.expiration_date.is_some_and(|last| last < clock::today());
+        let may = user.is_active && (!has_expired || api.login.lets_expired_in());
+        Ok((may && digest(&found) == password).then_some(pending))
+    }
+}
+
+/// Of the password that somebody has, as it is kept.
+fn digest(found: &Revocation) -> [u8; 32] {
+    Sha256::digest(found.password()).into()
 }
 
 fn name(seal: &Seal) -> Name {
@@ -87,9 +116,14 @@ pub(super) async fn go_in(api: &Api, visitor: &Visitor, pending: &Pending) -> Re
     if demand == Demand::Nothing {
         return begin(api, visitor, pending).await.map(Step::In);
     }
-    let random = |error: getrandom::Error| StoreError::Unavailable(error.to_string());
-    let cookie = visitor.pending_cookie(&pending.seal(&api.seal).map_err(random)?, PATIENCE);
-    cookie.map(Step::More).ok_or_else(|| StoreError::Unavailable("a cookie cannot be set".to_owned()))
+    let found = api.store.revocation(&UserKey::Id(pending.user)).await?;
+    let found = found.ok_or_else(|| StoreError::Unavailable("the user has just gone".to_owned()))?;
+    let sealed = pending.seal(&api.seal, &digest(&found));
+    let sealed = sealed.map_err(|error| StoreError::Unavailable(error.to_string()))?;
+    visitor
+        .pending_cookie(&sealed, PATIENCE)
+        .map(Step::More)
+        .ok_or_else(|| StoreError::Unavailable("a cookie cannot be set".to_owned()))
 }
 
 async fn begin(api: &Api, visitor: &Visitor, pending: &Pending) -> Result<Vec<HeaderValue>, StoreError> {
@@ -120,6 +154,10 @@ struct Page<'a> {
     /// What is to be typed into an app, where one is set up, and the same as a link.
     secret: &'a str,
     uri: &'a str,
+    /// The same as only we read it.
+    offer: &'a str,
+    /// Whether the current password is asked for too.
+    asks_password: bool,
     /// Whether somebody is logged in, who gives it up with a code.
     ends: bool,
     /// Shown this once.
@@ -136,6 +174,8 @@ impl Default for Page<'_> {
             csrf: "",
             secret: "",
             uri: "",
+            offer: "",
+            asks_password: false,
             ends: false,
             codes: &[],
             next: "",
@@ -150,11 +190,14 @@ struct Visit<'a> {
     visitor: Visitor,
     pending: Option<Pending>,
     user: UserId,
+    /// What a form gives back that sets an app up.
+    offer: Option<Offer>,
 }
 
 enum Refused {
     Stale,
     Wrong,
+    Password,
     Throttled(Duration, Option<Limit>),
     Store(StoreError),
 }
@@ -173,13 +216,22 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
         return ApiError::Method(parts.method.to_string()).answer(&api, ALLOW);
     }
     let visitor = Visitor::of(&api, &parts.headers);
-    let pending = visitor.pending.as_deref().and_then(|cookie| Pending::open(&api.seal, cookie));
+    let pending = match Pending::of(&api, &visitor).await {
+        Ok(pending) => pending,
+        Err(error) => {
+            tracing::warn!(%error, "the first step of a login cannot be looked at");
+            return ApiError::Unavailable.answer(&api, ALLOW);
+        }
+    };
     let user = match &pending {
         Some(pending) => Some(pending.user),
-        None => visitor.person(&api, client.0).await.map(|person| person.snapshot.user.id),
+        None => match visitor.person(&api, client.0).await {
+            Some(person) if person.has_old_password => return page::go_on(&api.links.change(), []),
+            person => person.map(|person| person.snapshot.user.id),
+        },
     };
     let Some(user) = user else { return page::go_on(&api.links.at(LOGIN), visitor.pending_cookie("", 0)) };
-    let visit = Visit { api: &api, factors, visitor, pending, user };
+    let mut visit = Visit { api: &api, factors, visitor, pending, user, offer: None };
     if parts.method != Method::POST {
         return visit.show(StatusCode::OK, "").await;
     }
@@ -188,7 +240,8 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
         Err(error) => return ApiError::from(error).answer(&api, ALLOW),
     };
     let done = if visit.visitor.sent_our_form(&parts.headers, fields.text("csrf")) {
-        visit.submit(client.0, fields.text("code")).await
+        visit.offer = factors.offered(user, fields.text("offer"));
+        visit.submit(client.0, &fields).await
     } else {
         Err(Refused::Stale)
     };
@@ -196,6 +249,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
         Ok(response) => response,
         Err(Refused::Stale) => visit.show(StatusCode::FORBIDDEN, STALE).await,
         Err(Refused::Wrong) => visit.show(StatusCode::BAD_REQUEST, WRONG).await,
+        Err(Refused::Password) => visit.show(StatusCode::BAD_REQUEST, NOT_YOURS).await,
         Err(Refused::Throttled(wait, limit)) => {
             let page = visit.show(StatusCode::TOO_MANY_REQUESTS, &page::too_many(wait)).await;
             page::with_wait(page, page::seconds(wait), limit)
@@ -217,48 +271,86 @@ impl Visit<'_> {
     }
 
     async fn show(&self, status: StatusCode, problem: &str) -> Response {
-        let offered = match self.factors.offered(self.user).await {
-            Ok(offered) => offered,
+        let found = match self.look().await {
+            Ok(found) => found,
             Err(error) => return self.busy(&error),
         };
-        let Some(secret) = offered else {
+        let Some(found) = found else {
             return self.page(status, Page { problem, ends: self.pending.is_none(), ..Page::default() });
         };
-        let account = match self.api.store.snapshot_by(&UserKey::Id(self.user)).await {
-            Ok(found) => found.and_then(|found| found.user.username.map(|name| name.as_str().to_owned())),
-            Err(error) => return self.busy(&error),
+        let fresh;
+        let offer = match &self.offer {
+            // After a code that was mistyped, the app has it already.
+            Some(offer) => offer,
+            None => match self.factors.offer(self.user) {
+                Ok(offer) => {
+                    fresh = offer;
+                    &fresh
+                }
+                Err(error) => return self.busy(&error),
+            },
         };
-        let site = self.api.links.site().unwrap_or("postern");
-        let uri = secret.uri(site, account.as_deref().unwrap_or("user"));
-        self.page(status, Page { problem, secret: &secret.base32(), uri: &uri, ..Page::default() })
+        let account = found.snapshot.user.username.as_ref().map_or("user", |name| name.as_str());
+        let uri = offer.secret.uri(self.api.links.site().unwrap_or("postern"), account);
+        let (secret, asks_password) = (offer.secret.base32(), self.asks_password(&found));
+        let page = Page { problem, secret: &secret, uri: &uri, offer: &offer.sealed, asks_password, ..Page::default() };
+        self.page(status, page)
+    }
+
+    /// Somebody who has no second factor yet.
+    async fn look(&self) -> Result<Option<Revocation>, StoreError> {
+        if self.factors.has(self.user).await? {
+            return Ok(None);
+        }
+        self.api.store.revocation(&UserKey::Id(self.user)).await
+    }
+
+    /// A session may be somebody else's at this screen; the first step of a login has just been done.
+    fn asks_password(&self, found: &Revocation) -> bool {
+        self.pending.is_none() && PasswordHash::from_stored(found.password()).is_usable()
     }
 
     /// A code: the end of a login, of a set-up, of both, or of the second factor.
-    async fn submit(&self, client: Client, code: &str) -> Result<Response, Refused> {
+    async fn submit(&self, client: Client, fields: &Fields) -> Result<Response, Refused> {
         let limits = self.api.login.limits();
         limits.request(client.0).await.map_err(|state| Refused::Throttled(state.reset, Some(state)))?;
         limits.code(self.user).await.map_err(|wait| Refused::Throttled(wait, None))?;
-        let done = self.with(code).await;
-        if !matches!(done, Err(Refused::Wrong)) {
+        let done = match fields.text("offer") {
+            "" => self.take(fields.text("code")).await,
+            _ => self.set_up(client.0, fields).await,
+        };
+        if !matches!(done, Err(Refused::Wrong | Refused::Password)) {
             limits.no_guess(self.user).await;
         }
         done
     }
 
-    async fn with(&self, code: &str) -> Result<Response, Refused> {
-        if !self.factors.has(self.user).await? {
-            let codes = self.factors.confirm(self.user, code).await?.ok_or(Refused::Wrong)?;
-            let cookies = match &self.pending {
-                Some(pending) => begin(self.api, &self.visitor, pending).await?,
-                None => Vec::new(),
-            };
-            let next = self.pending.as_ref().map_or_else(|| self.api.links.at(LOGIN), |of| onwards(self.api, of));
-            let mut response = self.page(StatusCode::OK, Page { codes: &codes, next: &next, ..Page::default() });
-            for cookie in cookies {
-                response.headers_mut().append(http::header::SET_COOKIE, cookie);
-            }
-            return Ok(response);
+    async fn set_up(&self, client: IpAddr, fields: &Fields) -> Result<Response, Refused> {
+        let offer = self.offer.as_ref().ok_or(Refused::Stale)?;
+        let found = self.look().await?.ok_or(Refused::Wrong)?;
+        if self.asks_password(&found) {
+            let password = fields.text("password").to_owned();
+            self.api.login.knows(self.user, password.into(), client).await.map_err(|error| match error {
+                LoginError::Wrong => Refused::Password,
+                LoginError::Throttled(wait) => Refused::Throttled(wait, None),
+                LoginError::Busy(busy) => Refused::Store(StoreError::Unavailable(busy.to_string())),
+                LoginError::Store(error) => Refused::Store(error),
+            })?;
         }
+        let codes = self.factors.confirm(self.user, offer, fields.text("code")).await?.ok_or(Refused::Wrong)?;
+        let cookies = match &self.pending {
+            Some(pending) => begin(self.api, &self.visitor, pending).await?,
+            None => Vec::new(),
+        };
+        let next = self.pending.as_ref().map_or_else(|| self.api.links.at(LOGIN), |of| onwards(self.api, of));
+        let mut response = self.page(StatusCode::OK, Page { codes: &codes, next: &next, ..Page::default() });
+        for cookie in cookies {
+            response.headers_mut().append(http::header::SET_COOKIE, cookie);
+        }
+        Ok(response)
+    }
+
+    async fn take(&self, code: &str) -> Result<Response, Refused> {
         if !self.factors.takes(self.user, code).await? {
             return Err(Refused::Wrong);
         }

@@ -83,7 +83,6 @@ pub use resources::{
     OrganizationRecord, PermissionEdit, PermissionRecord, Resource, RoleRecord, TokenEdit, TokenRecord, UserEdit,
     UserRecord, record_of,
 };
-pub use second_factors::SecondFactor;
 pub use selector::{GroupSelector, OrgSelector, RoleSelector, Scope, UserSelector};
 pub use sessions::SessionRecord;
 pub use sql::{Cell, Value};

@@ -9,53 +9,20 @@ use super::tx::Tx;
 use crate::id::UserId;
 use serde_json::json;
 
-/// An app's secret, encrypted, and whether somebody has shown that the app has it.
-#[derive(Clone, Debug)]
-pub struct SecondFactor {
-    pub sealed: Vec<u8>,
-    pub is_confirmed: bool,
-}
-
 impl Directory {
-    /// That of a user, where there is one.
-    pub async fn second_factor(&self, user: UserId) -> Result<Option<SecondFactor>, StoreError> {
+    /// The secret of a user's app, encrypted, where they have one.
+    pub async fn second_factor(&self, user: UserId) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(move |tx| {
             Box::pin(async move {
-                let sql = "SELECT sealed, confirmed FROM second_factors WHERE user_id = $1";
-                let row = tx.row(sql, &[&user]).await?;
-                row.map(|row| Ok(SecondFactor { sealed: row.get("sealed")?, is_confirmed: row.get("confirmed")? }))
-                    .transpose()
+                let sql = "SELECT sealed FROM second_factors WHERE user_id = $1 AND confirmed";
+                tx.row(sql, &[&user]).await?.map(|row| row.get("sealed")).transpose()
             })
         })
         .await
     }
 
-    /// Keeps a secret that is to be confirmed; where there is one already, that stays.
-    pub async fn begin_second_factor(&self, user: UserId, sealed: Vec<u8>) -> Result<(), StoreError> {
-        self.write(move |tx| {
-            Box::pin(async move {
-                let sql = "INSERT INTO second_factors (user_id, sealed, confirmed, last_step, created)
-                           VALUES ($1, $2, false, 0, $3) ON CONFLICT (user_id) DO NOTHING";
-                tx.execute(sql, &[&user, &sealed, &tx.now]).await?;
-                Ok(())
-            })
-        })
-        .await
-    }
-
-    /// Takes a secret away that was not confirmed; whether there was one.
-    pub async fn drop_offered(&self, user: UserId) -> Result<bool, StoreError> {
-        self.write(move |tx| {
-            Box::pin(async move {
-                let sql = "DELETE FROM second_factors WHERE user_id = $1 AND NOT confirmed";
-                Ok(tx.execute(sql, &[&user]).await? == 1)
-            })
-        })
-        .await
-    }
-
-    /// Notes that the app has this secret, by the code of a step, which is used with it; `false` where another is there meanwhile, or one
-    /// that is confirmed. `recoveries` are the digests of the codes that go with it.
+    /// Keeps a secret of which somebody has shown that their app has it, by the code of a step, which is used with it; `false` where they
+    /// have one already. `recoveries` are the digests of the codes that go with it.
     pub async fn confirm_second_factor(
         &self,
         user: UserId,
@@ -65,9 +32,12 @@ impl Directory {
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let sql = "UPDATE second_factors SET confirmed = true, last_step = $3
-                           WHERE user_id = $1 AND sealed = $2 AND NOT confirmed";
-                if tx.execute(sql, &[&user, &sealed, &step]).await? != 1 {
+                let sql = "INSERT INTO second_factors (user_id, sealed, confirmed, last_step, created)
+                           VALUES ($1, $2, true, $3, $4)
+                           ON CONFLICT (user_id) DO UPDATE SET sealed = excluded.sealed, confirmed = true,
+                               last_step = excluded.last_step, created = excluded.created
+                           WHERE NOT second_factors.confirmed";
+                if tx.execute(sql, &[&user, &sealed, &step, &tx.now]).await? != 1 {
                     return Ok(false);
                 }
                 tx.execute("DELETE FROM recovery_codes WHERE user_id = $1", &[&user]).await?;

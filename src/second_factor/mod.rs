@@ -5,14 +5,19 @@
 
 pub mod totp;
 
+use crate::clock;
 use crate::directory::encryption::{SealError, Sealer};
 use crate::directory::{Directory, StoreError, UserKey};
 use crate::facts::Snapshot;
 use crate::id::UserId;
 use crate::secret::{SecretError, SecretSource};
+use data_encoding::BASE64URL_NOPAD;
 use std::sync::Arc;
 use thiserror::Error;
 use totp::{TotpSecret, recovery_codes, recovery_digest};
+
+/// How long a form to set an app up may lie open, in seconds.
+const PATIENCE: i64 = 600;
 
 /// What the configuration says.
 #[derive(Clone, Debug)]
@@ -42,6 +47,12 @@ pub enum Demand {
     Code,
     /// They must have a second factor, and have none yet.
     Enrolment,
+}
+
+/// A secret that somebody may set up, and the same as only we read it.
+pub struct Offer {
+    pub secret: TotpSecret,
+    pub sealed: String,
 }
 
 pub struct SecondFactors {
@@ -87,44 +98,41 @@ impl SecondFactors {
     /// # Errors
     /// The store fails.
     pub async fn has(&self, user: UserId) -> Result<bool, StoreError> {
-        Ok(self.store.second_factor(user).await?.is_some_and(|factor| factor.is_confirmed))
+        Ok(self.store.second_factor(user).await?.is_some())
     }
 
-    /// The secret that somebody sets up, which stays the same until they have; `None` for who has.
+    /// A new secret, for somebody to set up. Nothing keeps it but the form that it is shown with: whoever has seen an earlier one knows
+    /// nothing of what is confirmed in the end.
+    ///
+    /// # Errors
+    /// The system has no randomness.
+    pub fn offer(&self, user: UserId) -> Result<Offer, StoreError> {
+        let secret = TotpSecret::generate().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let expires_at = clock::unix_seconds().saturating_add(PATIENCE);
+        let sealed = self.seal(user, &format!("{expires_at}:{}", secret.text()))?;
+        Ok(Offer { secret, sealed: BASE64URL_NOPAD.encode(&sealed) })
+    }
+
+    /// The same as its form gives it back; `None` where that is somebody else's, or was open for too long.
+    #[must_use]
+    pub fn offered(&self, user: UserId, sealed: &str) -> Option<Offer> {
+        let opened = self.sealer.open(user, &BASE64URL_NOPAD.decode(sealed.as_bytes()).ok()?)?;
+        let (expires_at, secret) = opened.expose().split_once(':')?;
+        let secret = TotpSecret::of_text(secret)?;
+        let is_in_time = clock::unix_seconds() < expires_at.parse().ok()?;
+        is_in_time.then(|| Offer { secret, sealed: sealed.to_owned() })
+    }
+
+    /// Ends the set-up with a code of the app: the recovery codes, shown this once; `None` where the code is none, or they have an app.
     ///
     /// # Errors
     /// The store fails, or the system has no randomness.
-    pub async fn offered(&self, user: UserId) -> Result<Option<TotpSecret>, StoreError> {
-        for _ in 0..2 {
-            match self.store.second_factor(user).await? {
-                Some(factor) if factor.is_confirmed => return Ok(None),
-                Some(factor) => match self.open(user, &factor.sealed) {
-                    Some(secret) => return Ok(Some(secret)),
-                    // Of a key that is not there any more.
-                    None => drop(self.store.drop_offered(user).await?),
-                },
-                None => {}
-            }
-            let secret = TotpSecret::generate().map_err(|error| StoreError::Unavailable(error.to_string()))?;
-            let sealed = self.sealer.seal(user, &secret.text());
-            let sealed = sealed.map_err(|error| StoreError::Unavailable(error.to_string()))?;
-            self.store.begin_second_factor(user, sealed).await?;
-        }
-        Err(StoreError::Unavailable("a second factor changes while it is set up".to_owned()))
-    }
-
-    /// Ends the set-up with a code of the app: the recovery codes, shown this once; `None` where the code is none.
-    ///
-    /// # Errors
-    /// As [`SecondFactors::offered`].
-    pub async fn confirm(&self, user: UserId, code: &str) -> Result<Option<Vec<String>>, StoreError> {
-        let Some(factor) = self.store.second_factor(user).await?.filter(|factor| !factor.is_confirmed) else {
-            return Ok(None);
-        };
-        let Some(step) = self.open(user, &factor.sealed).and_then(|secret| secret.step(code)) else { return Ok(None) };
+    pub async fn confirm(&self, user: UserId, offer: &Offer, code: &str) -> Result<Option<Vec<String>>, StoreError> {
+        let Some(step) = offer.secret.step(code) else { return Ok(None) };
         let codes = recovery_codes().map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let (codes, digests) = codes.into_iter().unzip();
-        let is_kept = self.store.confirm_second_factor(user, factor.sealed, step, digests).await?;
+        let sealed = self.seal(user, &offer.secret.text())?;
+        let is_kept = self.store.confirm_second_factor(user, sealed, step, digests).await?;
         Ok(is_kept.then_some(codes))
     }
 
@@ -136,10 +144,8 @@ impl SecondFactors {
         if let Some(digest) = recovery_digest(code) {
             return self.store.use_recovery_code(user, digest).await;
         }
-        let Some(factor) = self.store.second_factor(user).await?.filter(|factor| factor.is_confirmed) else {
-            return Ok(false);
-        };
-        let Some(secret) = self.open(user, &factor.sealed) else {
+        let Some(sealed) = self.store.second_factor(user).await? else { return Ok(false) };
+        let Some(secret) = self.open(user, &sealed) else {
             tracing::error!(%user, "a second factor cannot be decrypted: is `identity.mfa.key` another than before?");
             return Ok(false);
         };
@@ -147,6 +153,10 @@ impl SecondFactors {
             Some(step) => self.store.use_step(user, step).await,
             None => Ok(false),
         }
+    }
+
+    fn seal(&self, user: UserId, text: &str) -> Result<Vec<u8>, StoreError> {
+        self.sealer.seal(user, text).map_err(|error| StoreError::Unavailable(error.to_string()))
     }
 
     fn open(&self, user: UserId, sealed: &[u8]) -> Option<TotpSecret> {

@@ -75,6 +75,9 @@ pub(super) fn check(tree: &Map, Identity { settings, accounts, .. }: &Identity, 
     if !accounts.providers.is_empty() {
         providers::check(tree, node, settings.session.is_some(), accounts, findings);
     }
+    if accounts.mfa.is_some() {
+        mfa::check(node, settings.session.is_some(), accounts, findings);
+    }
     if settings.sesame.as_ref().is_some_and(|sesame| sesame.exchange) && settings.session.is_none() {
         findings
             .error("missing_key", node.span, "`exchange` makes sessions, and `identity` has no `session`")

@@ -1,6 +1,6 @@
 //! The second step of a login: set up, asked for, used once; and the ways in that do not ask.
 
-use super::browser::Browser;
+use super::browser::{Browser, field};
 use crate::identity::python;
 use crate::support::{Answer, Gate, Options, Postern, Upstream};
 use serde_json::json;
@@ -19,7 +19,7 @@ const SESSION: &str = "postern_session";
 fn gate(mfa: &str) -> Gate {
     let config = format!(
         "identity:\n  api: token\n  session: {{ secure: false }}\n  sesame: {{ key: {{ file: key }}, query: {{ name: sesame, exchange: true }} }}\n  \
-         passwords: {{ memory: 64KiB, passes: 1 }}\n  token: {{ throttle: none }}\n  mfa: {{ key: {{ file: key }}{mfa} }}\naudit: audit.jsonl\n"
+         passwords: {{ memory: 64KiB, passes: 1, expire_after: 30 }}\n  token: {{ throttle: none }}\n  mfa: {{ key: {{ file: key }}{mfa} }}\naudit: audit.jsonl\n"
     );
     let options = Options { config, ..Options::policy(ROUTES) };
     let upstream = Upstream::echo();
@@ -60,6 +60,13 @@ fn first(browser: &mut Browser<'_>, name: &str) {
     assert_eq!(browser.whoami(), 401);
 }
 
+/// Sends the form of a page that was shown: its key is good with it alone.
+fn set_up(browser: &mut Browser<'_>, page: &str, code: &str, password: &str) -> Answer {
+    let [csrf, offer] = ["csrf", "offer"].map(|name| field(page, name).unwrap());
+    let form = [("csrf", csrf.as_str()), ("offer", offer.as_str()), ("code", code), ("password", password)];
+    browser.ask("POST", CODE, Some(&form))
+}
+
 #[test]
 fn who_sets_an_app_up_is_asked_for_it_from_then_on() {
     let gate = gate("");
@@ -68,10 +75,17 @@ fn who_sets_an_app_up_is_asked_for_it_from_then_on() {
     assert_eq!(token(&gate, "lena").status, 200);
     let page = browser.get(CODE).text();
     assert!(page.contains("otpauth:&#x2f;&#x2f;totp") || page.contains("otpauth://totp"), "{page}");
-    assert_eq!(browser.get(CODE).text(), page, "the key stays until it is confirmed");
     let [now, behind] = <[String; 2]>::try_from(codes(&page)).unwrap();
-    assert_eq!(browser.send(CODE, &[("code", "123")]).status, 400);
-    let done = browser.send(CODE, &[("code", &now)]);
+    for (code, password) in [("123", "s3cret-word"), (now.as_str(), ""), (now.as_str(), "another-word")] {
+        let again = set_up(&mut browser, &page, code, password);
+        assert_eq!(
+            (again.status, field(&again.text(), "offer")),
+            (400, field(&page, "offer")),
+            "the app has it already"
+        );
+    }
+    assert_eq!(gate.postern.query("SELECT count(*) || '' FROM second_factors"), "0", "nothing is kept before");
+    let done = set_up(&mut browser, &page, &now, "s3cret-word");
     let recoveries = recovery(&done);
     assert_eq!((done.status, recoveries.len()), (200, 10), "{}", done.text());
 
@@ -101,7 +115,7 @@ fn who_sets_an_app_up_is_asked_for_it_from_then_on() {
     assert_eq!(browser.send(CODE, &[("code", &recoveries[1])]).status, 303);
     assert_eq!((Browser::of(&gate).log_in("lena", "s3cret-word").status, token(&gate, "lena").status), (303, 200));
     let page = browser.get(CODE).text();
-    assert_eq!(browser.send(CODE, &[("code", &codes(&page)[0])]).status, 200);
+    assert_eq!(set_up(&mut browser, &page, &codes(&page)[0], "s3cret-word").status, 200);
     first(&mut Browser::of(&gate), "lena");
     gate.postern.cli(&["user", "reset-mfa", "lena"]);
     let mut browser = Browser::of(&gate);
@@ -136,8 +150,8 @@ fn who_must_have_one_sets_it_up_and_no_other_way_leads_in() {
     first(&mut browser, "boss");
     let page = browser.get(CODE).text();
     let codes = codes(&page);
-    assert_eq!((browser.send(CODE, &[("code", "000000")]).status, browser.whoami()), (400, 401));
-    let done = browser.send(CODE, &[("code", &codes[0])]);
+    assert_eq!((set_up(&mut browser, &page, "000000", "").status, browser.whoami()), (400, 401));
+    let done = set_up(&mut browser, &page, &codes[0], "");
     assert_eq!((done.status, recovery(&done).len(), browser.whoami()), (200, 10, 200), "{}", done.text());
     assert_eq!(gate.upstream.last().header("x-postern-user"), Some("boss"));
     // By an organization, from the next login on.
@@ -156,12 +170,74 @@ fn guesses_of_a_code_are_limited() {
     let gate = gate(", required_for: [staff]");
     let mut browser = Browser::of(&gate);
     first(&mut browser, "boss");
-    let codes = codes(&browser.get(CODE).text());
-    let csrf = super::browser::field(&browser.get(CODE).text(), "csrf").unwrap();
-    let statuses: Vec<u16> = (0..30)
-        .map(|_| browser.ask("POST", CODE, Some(&[("csrf", csrf.as_str()), ("code", "000000")])).status)
-        .collect();
+    let page = browser.get(CODE).text();
+    let statuses: Vec<u16> = (0..30).map(|_| set_up(&mut browser, &page, "000000", "").status).collect();
     assert_eq!(statuses.iter().filter(|status| **status == 400).count(), 20);
-    let answer = browser.ask("POST", CODE, Some(&[("csrf", csrf.as_str()), ("code", &codes[1])]));
+    let answer = set_up(&mut browser, &page, &codes(&page)[1], "");
     assert_eq!((answer.status, browser.whoami()), (429, 401), "not even the right one");
+}
+
+/// Whoever has the password is shown a key, and must not know the one that somebody else confirms.
+#[test]
+fn who_has_seen_a_key_knows_nothing_of_what_is_confirmed() {
+    let gate = gate(", required_for: [staff]");
+    let (mut thief, mut boss) = (Browser::of(&gate), Browser::of(&gate));
+    first(&mut thief, "boss");
+    first(&mut boss, "boss");
+    let (seen, page) = (thief.get(CODE).text(), boss.get(CODE).text());
+    assert_ne!(codes(&seen), codes(&page));
+    assert_ne!(codes(&boss.get(CODE).text()), codes(&page), "each form has its own");
+    // A form of somebody else's key is none, nor is one that was changed.
+    let mut lena = Browser::of(&gate);
+    lena.log_in("lena", "s3cret-word");
+    let csrf = field(&lena.get(CODE).text(), "csrf").unwrap();
+    for offer in [field(&page, "offer").unwrap(), "A".repeat(100), "!".to_owned()] {
+        let code = codes(&page).remove(0);
+        let form =
+            [("csrf", csrf.as_str()), ("offer", offer.as_str()), ("code", code.as_str()), ("password", "s3cret-word")];
+        assert_eq!(lena.ask("POST", CODE, Some(&form)).status, 403, "{offer}");
+    }
+    assert_eq!(set_up(&mut boss, &page, &codes(&page)[0], "").status, 200);
+    // Neither the key that was seen is good, nor is another one set up over it.
+    assert_eq!((set_up(&mut thief, &seen, &codes(&seen)[0], "").status, thief.whoami()), (400, 401));
+    assert_eq!((thief.send(CODE, &[("code", &codes(&seen)[1])]).status, thief.whoami()), (400, 401));
+    assert!(!thief.get(CODE).text().contains("<code>"));
+    assert_eq!((thief.send(CODE, &[("code", &codes(&page)[1])]).status, thief.whoami()), (303, 200));
+}
+
+#[test]
+fn a_first_step_ends_with_its_password_and_its_user() {
+    let gate = gate(", required_for: [staff]");
+    let edit = |change: &str| drop(gate.postern.cli(&["user", "edit", "boss", change]));
+    let expire = |last: &str| drop(gate.postern.cli(&["user", "edit", "boss", "--expiration-date", last]));
+    let over = |browser: &mut Browser<'_>, page: &str, what: &str| {
+        let answer = set_up(browser, page, &codes(page)[0], "");
+        assert_eq!((answer.status, answer.header("location")), (303, Some("/api/v1/users/login/")), "{what}");
+        assert_eq!((browser.cookies.contains_key("postern_code"), browser.whoami()), (false, 401), "{what}");
+    };
+    let mut browser = Browser::of(&gate);
+    first(&mut browser, "boss");
+    let page = browser.get(CODE).text();
+    edit("--active=false");
+    over(&mut browser, &page, "inactive");
+    edit("--active=true");
+    first(&mut browser, "boss");
+    let page = browser.get(CODE).text();
+    expire("2020-01-01");
+    over(&mut browser, &page, "expired");
+    expire("");
+    first(&mut browser, "boss");
+    let page = browser.get(CODE).text();
+    gate.postern.cli_with(&["user", "password", "boss", "--password-stdin"], "an0ther-word\n");
+    over(&mut browser, &page, "a new password");
+    assert_eq!(gate.postern.query("SELECT count(*) || '' FROM second_factors"), "0");
+}
+
+#[test]
+fn a_session_of_an_old_password_sets_nothing_up() {
+    let gate = gate("");
+    gate.postern.sql("UPDATE users SET password_updated = date('now', '-31 days') WHERE username = 'lena'");
+    let mut browser = Browser::of(&gate);
+    browser.log_in("lena", "s3cret-word");
+    assert_eq!(browser.get(CODE).header("location"), Some("/api/v1/users/password/change/"));
 }
