@@ -174,7 +174,7 @@ fn what_was_not_asked_for_is_dropped_and_counted() {
     }
     eventually("they are counted", || (foreign_items(&gate, "/device/") == 8.0).then_some(()));
     let lines = gate.postern.access_lines(4);
-    assert!(lines.iter().all(|line| line["fault"].as_str().unwrap().contains("push")), "{lines:?}");
+    assert!(lines.iter().all(|line| line["fault"].as_str().unwrap().contains("items of others")), "{lines:?}");
     // Without `push` it is what lists are filtered for.
     gate.get(Who::mA, "/shared/");
     assert_eq!(foreign_items(&gate, "/shared/"), 0.0);
