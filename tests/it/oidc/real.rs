@@ -81,10 +81,10 @@ fn node_s_oidc_provider() {
             "people": { "ann": { "preferred_username": "ann", "email": "ann@example.org", "email_verified": true, "groups": ["admins"] } },
         });
         let (file, packages) = (program("provider.mjs"), script("node.sh"));
+        let node = packages.join("bin/node");
         let arguments = [file, packages].map(|path| path.to_str().unwrap().to_owned());
-        let provider = Provider::start("node".as_ref(), |port, _| {
-            [&arguments[..], &[port.to_string(), settings.to_string()]].concat()
-        });
+        let provider =
+            Provider::start(&node, |port, _| [&arguments[..], &[port.to_string(), settings.to_string()]].concat());
         let known = if secret.is_some() {
             format!("client_secret: s3cret-of-a-client, client_auth: {auth}, ")
         } else {
