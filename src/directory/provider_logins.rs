@@ -171,9 +171,8 @@ async fn made(tx: &Tx<'_>, new: NewUser) -> Result<UserRecord, DirectoryError> {
 async fn tie(tx: &Tx<'_>, user: &UserRecord, ties: &Ties) -> Result<(), DirectoryError> {
     for (slug, level) in &ties.organizations {
         let by: OrgSelector = slug.as_str().into();
-        match member(tx, user, &by, *level).await {
-            Err(error) => passed_over(user, error)?,
-            Ok(()) => {}
+        if let Err(error) = member(tx, user, &by, *level).await {
+            passed_over(user, error)?;
         }
     }
     for (name, is_in) in &ties.groups {
