@@ -56,11 +56,10 @@ pub async fn asks(api: &Api, client: IpAddr, request: &Parts) -> Result<Authenti
     let missing = || ApiError::Unauthenticated(Reason::CredentialsMissing, MISSING);
     let (kind, text) = if api.compat { authenticate_drf(api, request)? } else { authenticate_native(api, request)? }
         .ok_or_else(missing)?;
-    let is_session = is_session(kind);
     let asker = match look(api, client, kind, &text, is_read(&request.method)).await? {
         Some(asker) if asker.snapshot.user.is_active => asker,
         // Django forgets such a session.
-        _ if is_session && api.compat => return Err(missing()),
+        _ if kind.is_session() && api.compat => return Err(missing()),
         Some(_) => return Err(ApiError::Unauthenticated(Reason::UserInactive, INACTIVE)),
         None => return Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN)),
     };
@@ -68,7 +67,7 @@ pub async fn asks(api: &Api, client: IpAddr, request: &Parts) -> Result<Authenti
         let reason = Reason::SecondFactorRequired;
         return Err(ApiError::Forbidden(reason, reason.detail()));
     }
-    if is_session {
+    if kind.is_session() {
         is_ours(api, request, &text)?;
     }
     must_be_within(&asker.snapshot, &request.method)?;
@@ -184,10 +183,6 @@ fn authenticate_drf<'r>(api: &Api, request: &'r Parts) -> Result<Read<'r>, ApiEr
             Ok(session.map(|(kind, cookie)| (kind, Cow::Borrowed(cookie))))
         }
     }
-}
-
-const fn is_session(kind: Kind) -> bool {
-    matches!(kind, Kind::Session | Kind::Django)
 }
 
 /// The session's cookie, of which the last counts: ours, else Django's.

@@ -28,6 +28,14 @@ pub enum Kind {
     Subject,
 }
 
+impl Kind {
+    /// Whether it is a session, ours or Django's: a browser sends its cookie whoever wrote the page.
+    #[must_use]
+    pub const fn is_session(self) -> bool {
+        matches!(self, Self::Session | Self::Django)
+    }
+}
+
 pub struct Tagger {
     token: SipHasher24,
     sesame: SipHasher24,

@@ -344,7 +344,7 @@ pub(super) fn authenticate(
             if matches!(kind, Kind::Sesame | Kind::Django) && identity.asks_for_more(&known.snapshot) {
                 return Err(Denial::new(Reason::SecondFactorRequired).into());
             }
-            if matches!(kind, Kind::Session | Kind::Django) {
+            if kind.is_session() {
                 if worker.shared.fact_cache.has_old_password(&known) {
                     return Err(Denial::new(Reason::PasswordExpired).into());
                 }

@@ -3,7 +3,7 @@
 //! The scheme decides, and a bad credential never falls through to another one or to "anonymous" (RFC 9110, 11.6.2;
 //! RFC 6750, 2.1). [`credential`] reads what a request presents; `membership` may remember whose it is; [`Identity`] finds it
 //! out where it does not: opaque tokens and the cookie of a [`session`] by asking the store, or Django ([`django`]), [`jwt`] by their signature,
-//! [`sesame`] tokens by both.
+//! [`sesame`] tokens by both. One cookie alone may be nobody's, as it is to its owner: that of a session of Django's.
 
 pub mod cookie;
 pub mod credential;
