@@ -227,6 +227,18 @@ fn names_that_an_issuer_gives_are_told_from_the_directory_s() {
 }
 
 #[test]
+fn a_second_factor_needs_a_page_that_asks_for_it_and_a_session_behind_that() {
+    let said = |more: &str| load(&format!("identity: {{ mfa: {{ key: {{ env: KEY }} }}{more} }}"), &[], &[]);
+    for short in ["", ", api: token", ", session: {}", ", api: off, session: {}"] {
+        let found = said(short).unwrap_err();
+        assert!(found.contains("`mfa` asks for a code before a session"), "{short}: {found}");
+    }
+    assert!(said(", api: token, session: {}").is_ok());
+    let found = load("identity: { mfa: {}, api: token, session: {} }", &[], &[]).unwrap_err();
+    assert!(found.contains("`mfa` has no `key`"), "{found}");
+}
+
+#[test]
 fn nobody_trusts_the_whole_world() {
     for world in [
         "0.0.0.0/0",
