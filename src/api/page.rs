@@ -9,7 +9,7 @@ use super::paths::{ACCOUNT, LOGIN, LOGOUT};
 use super::who::{self, Authenticated};
 use super::{Api, Client};
 use crate::decision::csrf::{self, CsrfToken};
-use crate::identity::cookie::cookies;
+use crate::identity::cookie::{self, OwnCookie, cookies};
 use crate::identity::session::{SessionToken, Settings};
 use crate::login::limits::State as Limit;
 use crate::request_target::Target;
@@ -65,9 +65,9 @@ impl Visitor {
             let value = values.next().flatten().filter(|value| !value.is_empty())?;
             values.next().is_none().then(|| value.to_owned())
         };
-        let form = one(form_cookie(&settings)).filter(|value| value.len() == 43);
-        let attempt = one(attempt_cookie(&settings));
-        let pending = one(pending_cookie(&settings));
+        let form = one(cookie::FORM.name(settings.secure)).filter(|value| value.len() == 43);
+        let attempt = one(cookie::LOGIN.name(settings.secure));
+        let pending = one(cookie::CODE.name(settings.secure));
         Self { session: one(settings.cookie()), form, attempt, pending, settings }
     }
 
@@ -123,37 +123,26 @@ impl Visitor {
 
     /// The cookie that keeps a login which is under way at a provider, or (an `age` of 0) ends it. `Lax`: the way back begins elsewhere.
     pub fn attempt_cookie(&self, value: &str, age: u32) -> Option<HeaderValue> {
-        self.cookie((attempt_cookie(&self.settings), value), age, "Lax")
+        self.cookie((cookie::LOGIN, value), age, "Lax")
     }
 
     /// The same of a login whose first step is done, at a provider perhaps.
     pub fn pending_cookie(&self, value: &str, age: u32) -> Option<HeaderValue> {
-        self.cookie((pending_cookie(&self.settings), value), age, "Lax")
+        self.cookie((cookie::CODE, value), age, "Lax")
     }
 
     fn form_cookie(&self, value: &str, age: u32) -> Option<HeaderValue> {
-        self.cookie((form_cookie(&self.settings), value), age, "Strict")
+        self.cookie((cookie::FORM, value), age, "Strict")
     }
 
-    fn cookie(&self, (name, value): (&str, &str), age: u32, same_site: &str) -> Option<HeaderValue> {
+    fn cookie(&self, (own, value): (OwnCookie, &str), age: u32, same_site: &str) -> Option<HeaderValue> {
+        let name = own.name(self.settings.secure);
         let secure = if self.settings.secure { "; Secure" } else { "" };
         let text = format!("{name}={value}; Path=/; Max-Age={age}; SameSite={same_site}{secure}; HttpOnly");
         let mut value = HeaderValue::try_from(text).ok()?;
         value.set_sensitive(true);
         Some(value)
     }
-}
-
-const fn form_cookie(settings: &Settings) -> &'static str {
-    if settings.secure { "__Host-postern_form" } else { "postern_form" }
-}
-
-const fn attempt_cookie(settings: &Settings) -> &'static str {
-    if settings.secure { "__Host-postern_login" } else { "postern_login" }
-}
-
-const fn pending_cookie(settings: &Settings) -> &'static str {
-    if settings.secure { "__Host-postern_code" } else { "postern_code" }
 }
 
 /// The page of somebody who is logged in, or is not any more.

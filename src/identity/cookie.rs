@@ -4,16 +4,34 @@ use crate::normalized_name::same_name;
 use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 use percent_encoding::percent_decode;
 
-/// The names of our own cookies, with and without the prefix by which browsers keep them to one host. Compared normalized: nobody else
-/// has a reason to call a cookie nearly so.
-const OURS: [&str; 6] = [
-    "__Host-postern_session",
-    "__Host-postern_form",
-    "__Host-postern_csrf",
-    "postern_session",
-    "postern_form",
-    "postern_csrf",
-];
+/// A cookie of ours, with and without the prefix by which browsers keep it to one host and to TLS.
+#[derive(Clone, Copy, Debug)]
+pub struct OwnCookie {
+    prefixed: &'static str,
+    plain: &'static str,
+}
+
+impl OwnCookie {
+    /// What it is called where it needs TLS, and where it does not.
+    #[must_use]
+    pub const fn name(self, secure: bool) -> &'static str {
+        if secure { self.prefixed } else { self.plain }
+    }
+}
+
+/// The token of a session.
+pub const SESSION: OwnCookie = OwnCookie { prefixed: "__Host-postern_session", plain: "postern_session" };
+/// What forms repeat of pages without a session.
+pub const FORM: OwnCookie = OwnCookie { prefixed: "__Host-postern_form", plain: "postern_form" };
+/// A login that is under way at a provider.
+pub const LOGIN: OwnCookie = OwnCookie { prefixed: "__Host-postern_login", plain: "postern_login" };
+/// A login whose first step is done.
+pub const CODE: OwnCookie = OwnCookie { prefixed: "__Host-postern_code", plain: "postern_code" };
+/// What pages repeat of their session, and may read.
+const CSRF: OwnCookie = OwnCookie { prefixed: "__Host-postern_csrf", plain: "postern_csrf" };
+
+/// All of them. Compared normalized: nobody else has a reason to call a cookie nearly so.
+const OURS: [OwnCookie; 5] = [SESSION, FORM, LOGIN, CODE, CSRF];
 
 /// The values of the cookies of one name (RFC 6265, 4.2.1); `None` for one that cannot be read.
 pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Option<&'a str>> {
@@ -31,7 +49,7 @@ pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = O
 fn is_ours(pair: &[u8]) -> bool {
     let begin = pair.iter().position(|b| *b != b'=' && !b.is_ascii_whitespace()).unwrap_or(pair.len());
     let name = pair.get(begin..).unwrap_or_default().split(|b| *b == b'=').next().unwrap_or_default();
-    let is = |name: &[u8]| OURS.iter().any(|ours| same_name(ours, name));
+    let is = |name: &[u8]| OURS.iter().any(|ours| same_name(ours.prefixed, name) || same_name(ours.plain, name));
     is(name) || (name.contains(&b'%') && is(&percent_decode(name).collect::<Vec<u8>>()))
 }
 
@@ -88,7 +106,8 @@ pub fn is_misspelt_set_cookie(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_misspelt_set_cookie, remove_ours, remove_set_ours};
+    use super::{OURS, is_misspelt_set_cookie, remove_ours, remove_set_ours};
+    use crate::decision::csrf::CSRF_NAME;
     use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 
     #[test]
@@ -109,6 +128,19 @@ mod tests {
             let mut headers = HeaderMap::from_iter([(COOKIE, HeaderValue::from_static(before))]);
             remove_ours(&mut headers);
             assert_eq!(headers.get(COOKIE).map(|value| value.to_str().unwrap()), after, "{before}");
+        }
+    }
+
+    #[test]
+    fn none_of_ours_goes_on_or_is_set_by_a_service() {
+        assert!(OURS.iter().any(|ours| ours.name(false) == CSRF_NAME));
+        for name in OURS.iter().flat_map(|ours| [ours.name(true), ours.name(false)]) {
+            let value = HeaderValue::try_from(format!("{name}=x")).unwrap();
+            let mut request = HeaderMap::from_iter([(COOKIE, value.clone())]);
+            remove_ours(&mut request);
+            assert!(request.is_empty(), "{name}");
+            let mut answer = HeaderMap::from_iter([(SET_COOKIE, value)]);
+            assert_eq!(remove_set_ours(&mut answer), 1, "{name}");
         }
     }
 

@@ -5,6 +5,7 @@
 //! something must also show that a page of ours made them: see [`crate::decision::csrf`]. The token that may show it is derived of the
 //! session's, and stands in a cookie that our pages can read.
 
+use super::cookie::SESSION;
 use crate::decision::csrf::{CSRF_NAME, CsrfToken};
 use crate::directory::token::TokenDigest;
 use data_encoding::BASE64URL_NOPAD;
@@ -55,7 +56,7 @@ impl Settings {
     /// The name of the cookie. With this prefix, browsers refuse it from other hosts, for other paths and without TLS.
     #[must_use]
     pub const fn cookie(&self) -> &'static str {
-        if self.secure { "__Host-postern_session" } else { "postern_session" }
+        SESSION.name(self.secure)
     }
 
     /// The cookies of a new session.
