@@ -4,6 +4,7 @@
 use super::error::ApiError;
 use super::page::{self, Visitor};
 use super::paths::{ACCOUNT, LOGIN, SECOND_FACTOR};
+use super::words::{filters, moment};
 use super::{Api, Client};
 use crate::clock;
 use crate::compat::openwisp::body;
@@ -16,7 +17,6 @@ use askama::Template;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use http::{Method, StatusCode};
-use jiff::Timestamp;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 use uuid::Uuid;
@@ -171,16 +171,16 @@ impl Visit<'_> {
         let by = self.user.into();
         let sessions = self.view.sessions(&by, self.this).await?.into_iter().map(|session| Session {
             id: session.id,
-            since: time(session.created),
-            until: time(session.expires_at),
+            since: moment(session.created),
+            until: moment(session.expires_at),
             is_this: session.is_this,
         });
         let tokens = self.view.tokens(&List::of_user(self.user)).await?.rows.into_iter();
         let tokens = tokens.filter(|token| token.state == "active").take(MOST).map(|token| OwnToken {
             id: token.id,
             name: token.name,
-            since: time(token.created),
-            until: token.expires_at.map(time).unwrap_or_default(),
+            since: moment(token.created),
+            until: token.expires_at.map(moment).unwrap_or_default(),
         });
         let known = self.view.subjects(&by).await?.into_iter().map(|known| {
             let provider = self.api.providers.iter().find(|provider| *provider.settings.issuer == *known.issuer);
@@ -236,9 +236,4 @@ impl Visit<'_> {
         self.view.create_tokens(vec![new]).await.map_err(|error| error.error)?;
         Ok(token)
     }
-}
-
-/// A time as people read it.
-fn time(seconds: i64) -> String {
-    Timestamp::from_second(seconds).map_or_else(|_| String::new(), |at| at.strftime("%Y-%m-%d %H:%M UTC").to_string())
 }

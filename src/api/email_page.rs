@@ -4,6 +4,7 @@
 use super::error::ApiError;
 use super::page::{self, Visitor};
 use super::password::reset_page::{notice, parts};
+use super::words::filters;
 use super::{Api, Client};
 use crate::compat::openwisp::body;
 use crate::directory::{EmailRecord, StoreError};

@@ -7,6 +7,7 @@ use super::error::ApiError;
 use super::page::{self, Account, Visitor};
 use super::paths::{LOGIN, PROVIDERS, SECOND_FACTOR};
 use super::second_factor::{Pending, Step, go_in, onwards};
+use super::words::filters;
 use super::{Api, Client};
 use crate::clock;
 use crate::compat::openwisp::body;

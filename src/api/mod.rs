@@ -25,6 +25,7 @@ mod second_factor;
 pub mod secret_path;
 pub mod token;
 pub mod who;
+pub mod words;
 
 use crate::config::accounts::{Accounts, Served};
 use crate::control::{Control, Unanswered};

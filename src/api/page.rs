@@ -7,6 +7,7 @@
 use super::error::tell_limit;
 use super::paths::{ACCOUNT, LOGIN, LOGOUT};
 use super::who::{self, Authenticated};
+use super::words::filters;
 use super::{Api, Client};
 use crate::decision::csrf::{self, CsrfToken};
 use crate::identity::cookie::{self, OwnCookie, cookies};

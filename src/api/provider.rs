@@ -9,6 +9,7 @@ use super::page::{self, Visitor};
 use super::password::reset_page::notice;
 use super::paths::{PROVIDERS, SECOND_FACTOR};
 use super::second_factor::{Pending, Step, go_in, onwards};
+use super::words::filters;
 use super::{Api, Client};
 use crate::clock;
 use crate::directory::name::{Email, Text, Username};

@@ -7,6 +7,7 @@ use super::paths::{
     FORGOTTEN_COMPAT, LOGIN, LOGOUT, PROVIDERS, RESET, RESET_PAGE, RESET_PAGE_COMPAT, SECOND_FACTOR, TOKEN,
 };
 use super::rest::show::show;
+use super::words::in_their_language;
 use super::{Api, account, assets, email_page, login, logout, openapi, provider, rest, second_factor, token};
 use crate::compat::openwisp::negotiate::negotiate;
 use crate::policy::is_read;
@@ -64,7 +65,7 @@ pub fn router(api: Arc<Api>) -> Router {
             .route(CHANGE_PAGE_COMPAT, any(change_page::answer));
     }
     let router = router.fallback(unknown).layer(from_fn_with_state(Arc::clone(&api), heard));
-    router.layer(from_fn(everywhere)).with_state(api)
+    router.layer(from_fn(in_their_language)).layer(from_fn(everywhere)).with_state(api)
 }
 
 /// Shows what is answered in the representation that was asked for: JSON with lines, or a page of this name.

@@ -7,6 +7,7 @@ use super::error::ApiError;
 use super::login::note_login;
 use super::page::{self, Visitor};
 use super::paths::{LOGIN, SECOND_FACTOR};
+use super::words::filters;
 use super::{Api, Client};
 use crate::clock;
 use crate::compat::openwisp::body;

@@ -6,6 +6,7 @@ use super::super::{Api, Client, login};
 use super::letter;
 use super::page::{ALLOW, STALE};
 use super::reset_page::notice;
+use crate::api::words::filters;
 use crate::compat::openwisp::body;
 use askama::Template;
 use axum::body::Body;

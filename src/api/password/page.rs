@@ -4,6 +4,7 @@ use super::super::Api;
 use super::super::error::ApiError;
 use super::super::page::{self, Visitor};
 use super::{MISMATCH, Refused};
+use crate::api::words::filters;
 use crate::compat::openwisp::body;
 use crate::login::LoginError;
 use crate::login::limits::State as Limit;

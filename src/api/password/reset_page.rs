@@ -9,6 +9,7 @@ use super::super::{Api, Client};
 use super::confirm;
 use super::page::{ALLOW, Filled, Form, Problem, show};
 use super::renew;
+use crate::api::words::filters;
 use crate::directory::StoreError;
 use crate::id::UserId;
 use crate::login::renew::Stored;

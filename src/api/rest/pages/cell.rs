@@ -2,7 +2,7 @@
 
 use super::super::{Call, keys};
 use super::node::Node;
-use jiff::Timestamp;
+use crate::api::words::Language;
 
 /// A value. Lists have several items, and an item several pieces where it is a record of its own.
 pub(super) struct Cell {
@@ -119,9 +119,8 @@ fn is_web(address: &str) -> bool {
 
 /// A time to the second.
 fn moment(text: &str) -> Option<String> {
-    let (day, time) = text.split_once('T').filter(|_| text.ends_with('Z') && text.len() >= 20)?;
-    text.parse::<Timestamp>().ok()?;
-    Some(format!("{day} {} UTC", time.get(..8)?))
+    let is_whole = text.ends_with('Z') && text.contains('T') && text.len() >= 20;
+    is_whole.then(|| text.parse().ok()).flatten().map(|at| Language::current().second(at))
 }
 
 #[cfg(test)]

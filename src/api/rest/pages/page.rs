@@ -10,6 +10,7 @@ use super::sent::Intent;
 use super::table::Table;
 use crate::api::assets;
 use crate::api::paths::{DOCS, LOGIN, LOGOUT};
+use crate::api::words::filters;
 use askama::Template;
 use axum::body::Body;
 use axum::response::Response;
