@@ -2,6 +2,7 @@
 
 pub mod address;
 
+pub mod admin;
 pub mod answers;
 pub mod api;
 pub mod assertion;

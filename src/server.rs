@@ -4,6 +4,7 @@ mod obstacles;
 
 pub use obstacles::obstacles;
 
+use crate::admin::{self, Admin};
 use crate::api::links::Links;
 use crate::api::openapi::Extent;
 use crate::api::{self, Api, paths};
@@ -19,7 +20,7 @@ use crate::fact_cache::redis_cache::RedisCache;
 use crate::fact_cache::{Capacity, FactCache};
 use crate::fronts::Front;
 use crate::gateway::ext_authz::{ExtAuthz, IsReady, Watchers};
-use crate::gateway::{self, ActivePolicy, LoginPages, Shared, Worker};
+use crate::gateway::{self, ActivePolicy, LoginPages, Port, Shared, Worker};
 use crate::identity::Identity;
 use crate::jobs;
 use crate::limit::{self, Limiter};
@@ -43,6 +44,7 @@ use crate::reload::{
 use crate::second_factor::SecondFactors;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::recent::AllRecent;
 use crate::telemetry::trace::{Exporting, TraceError};
 use crate::upstream::Destinations;
 use crate::upstream::cluster::Report;
@@ -121,6 +123,8 @@ pub struct Listeners {
     /// Where a front asks, over HTTP and over gRPC.
     forward_auth: Option<Listener>,
     ext_authz: Option<Listener>,
+    /// Where the admin UI has an address of its own.
+    admin_ui: Option<Listener>,
 }
 
 impl Listeners {
@@ -139,6 +143,12 @@ impl Listeners {
                 .map(|asked| listen_on("forward_auth", &asked.listen))
                 .transpose()?,
             ext_authz: config.ext_authz.as_ref().map(|address| listen_on("ext_authz", address)).transpose()?,
+            admin_ui: config
+                .admin_ui
+                .as_ref()
+                .and_then(|admin| admin.listen.as_ref())
+                .map(|address| listen_on("admin_ui", address))
+                .transpose()?,
         })
     }
 
@@ -148,6 +158,14 @@ impl Listeners {
     /// The system does not tell.
     pub fn data_address(&self) -> std::io::Result<Address> {
         self.data.address()
+    }
+
+    /// The address of the admin UI, where it has one of its own.
+    ///
+    /// # Errors
+    /// The system does not tell.
+    pub fn admin_address(&self) -> std::io::Result<Option<Address>> {
+        self.admin_ui.as_ref().map(Listener::address).transpose()
     }
 
     /// The management port's address, for a configured port of 0.
@@ -298,8 +316,23 @@ impl Server {
             }
             None => (None, None),
         };
+        let recent = config.admin_ui.as_ref().map(|_| Arc::new(AllRecent::default()));
+        let admin = match (&config.admin_ui, &api) {
+            (Some(settings), Some(api)) => {
+                let live = Arc::clone(&live);
+                let admin = Admin {
+                    api: Arc::clone(api),
+                    prefix: settings.prefix.clone(),
+                    policy: Box::new(move || Arc::new(gateway::SharedPolicy::of(&live))),
+                };
+                Some(admin::Service::new(Arc::new(admin), Control(control.clone())))
+            }
+            _ => None,
+        };
         let shared = Arc::new(Shared {
             live,
+            recent,
+            admin,
             fact_cache: Arc::clone(&fact_cache),
             lookups: Arc::clone(&lookups),
             identity,
@@ -351,29 +384,33 @@ impl Server {
             control.spawn(async move { probes.serve(listener).await });
         }
         let mut settings = config.connections(tls, counts);
-        let ports = 1 + usize::from(listeners.forward_auth.is_some()) + usize::from(listeners.ext_authz.is_some());
+        let others = [&listeners.forward_auth, &listeners.ext_authz, &listeners.admin_ui];
+        let ports = 1 + others.into_iter().flatten().count();
         settings.connections = (shares.clients / ports).max(1);
         let asked = worker::Settings { tls: None, proxy_protocol: false, ..settings.clone() };
         let (count, limit) = (config.workers, config.drain.limit);
-        let start = |listener, settings, front| {
+        let start = |listener, settings, port| {
             let shared = Arc::clone(&shared);
-            let serve = move |_: usize, ticker: &_| Worker::new(Arc::clone(&shared), ticker, front);
+            let serve = move |_: usize, ticker: &_| Worker::new(Arc::clone(&shared), ticker, port);
             worker::start(count, listener, settings, limit, &lifecycle.follow(), serve)
         };
         let mut workers = Vec::new();
         if let (Some(listener), Some(forward_auth)) = (listeners.forward_auth, &config.forward_auth) {
-            workers.push(start(listener, asked.clone(), Some(forward_auth.front))?);
+            workers.push(start(listener, asked.clone(), Port::Front(forward_auth.front))?);
         }
         if let Some(listener) = listeners.ext_authz {
             let (shared, head) = (Arc::clone(&shared), asked.head);
             let is_ready: IsReady = Arc::new(move || readiness.is_ready());
             let serve = move |_: usize, ticker: &_| {
-                let worker = Worker::new(Arc::clone(&shared), ticker, Some(Front::EnvoyGrpc))?;
+                let worker = Worker::new(Arc::clone(&shared), ticker, Port::Front(Front::EnvoyGrpc))?;
                 Ok(ExtAuthz { worker, head, is_ready: Arc::clone(&is_ready), watchers: Watchers::default() })
             };
             workers.push(worker::start(count, listener, asked, limit, &lifecycle.follow(), serve)?);
         }
-        workers.push(start(listeners.data, settings, None)?);
+        if let Some(listener) = listeners.admin_ui {
+            workers.push(start(listener, settings.clone(), Port::Admin)?);
+        }
+        workers.push(start(listeners.data, settings, Port::Data)?);
         lifecycle.advance(Stage::Ready);
         Ok(Self { lifecycle, config, workers, access: writer, mail, spans, fact_cache, reloadables, reloads })
     }

@@ -14,10 +14,22 @@ use std::sync::{Arc, LazyLock};
 
 const ALLOW: &str = "GET, HEAD";
 
-static NAME: LazyLock<String> = LazyLock::new(|| {
-    let digest = HEXLOWER.encode(&Sha256::digest(STYLE));
-    format!("style-{}.css", digest.get(..16).unwrap_or_default())
-});
+static NAME: LazyLock<String> = LazyLock::new(|| named("style", STYLE));
+
+/// The name of a style sheet: another one where it is another.
+pub(crate) fn named(name: &str, style: &str) -> String {
+    let digest = HEXLOWER.encode(&Sha256::digest(style));
+    format!("{name}-{}.css", digest.get(..16).unwrap_or_default())
+}
+
+/// A style sheet as an answer.
+pub(crate) fn css(style: &'static str) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+    ];
+    (StatusCode::OK, headers, style).into_response()
+}
 
 /// Where the style sheet is, where nothing moves it.
 pub(super) fn style() -> String {
@@ -32,9 +44,5 @@ pub async fn answer(State(api): State<Arc<Api>>, Path(name): Path<String>, reque
     if name != *NAME {
         return ApiError::NoRoute.answer(&api, ALLOW);
     }
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
-    ];
-    (StatusCode::OK, headers, STYLE).into_response()
+    css(STYLE)
 }

@@ -87,7 +87,7 @@ impl ApiError {
         Self::Request(RequestError::Fields(errors))
     }
 
-    fn status(&self) -> StatusCode {
+    pub(crate) fn status(&self) -> StatusCode {
         match self {
             Self::NoRoute | Self::NotFound(_) | Self::Missing | Self::NoPage => StatusCode::NOT_FOUND,
             Self::Request(RequestError::NoFormat) => StatusCode::NOT_FOUND,

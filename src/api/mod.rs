@@ -7,7 +7,7 @@
 //! framework), whose answers clients of an existing installation know; what goes wrong becomes an answer in [`error`] alone.
 
 mod account;
-mod assets;
+pub(crate) mod assets;
 mod email_page;
 pub mod error;
 pub mod links;
@@ -195,27 +195,36 @@ impl Service {
         }
         request.extensions_mut().insert(Client(client));
         request.extensions_mut().insert(origin);
-        let router = self.router.clone();
-        let reads = is_read(request.method());
-        let answer = async {
-            let Ok(response) = router.oneshot(request).await;
-            whole(response).await
-        };
-        let answered = match reads {
-            true => self.control.run_from_here(PATIENCE, answer).await,
-            false => self.control.run(PATIENCE, answer).await,
-        };
-        let response = match answered {
-            Ok(response) => response,
-            Err(Unanswered::Broken) => None,
-            Err(Unanswered::Late) => whole(error::ApiError::Unavailable.answer(&self.api, "")).await,
-        };
-        response.unwrap_or_else(|| {
-            let mut broken = Response::new(Bytes::new());
-            *broken.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-            broken
-        })
+        routed(&self.api, &self.control, self.router.clone(), request).await
     }
+}
+
+/// Has routes answer a request on the control plane.
+pub(crate) async fn routed(
+    api: &Api,
+    control: &Control,
+    router: Router,
+    request: Request<axum::body::Body>,
+) -> Response<Bytes> {
+    let reads = is_read(request.method());
+    let answer = async {
+        let Ok(response) = router.oneshot(request).await;
+        whole(response).await
+    };
+    let answered = match reads {
+        true => control.run_from_here(PATIENCE, answer).await,
+        false => control.run(PATIENCE, answer).await,
+    };
+    let response = match answered {
+        Ok(response) => response,
+        Err(Unanswered::Broken) => None,
+        Err(Unanswered::Late) => whole(error::ApiError::Unavailable.answer(api, "")).await,
+    };
+    response.unwrap_or_else(|| {
+        let mut broken = Response::new(Bytes::new());
+        *broken.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+        broken
+    })
 }
 
 /// An answer with all of its body; `None` where that breaks off.

@@ -187,7 +187,7 @@ pub(super) fn answer(status: StatusCode, page: &impl Template, cookie: Option<He
 }
 
 /// Sends a browser on, to a path of this origin.
-pub(super) fn go_on(to: &str, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
+pub(crate) fn go_on(to: &str, cookies: impl IntoIterator<Item = HeaderValue>) -> Response {
     let mut response = StatusCode::SEE_OTHER.into_response();
     let headers = response.headers_mut();
     headers.insert(header::LOCATION, HeaderValue::try_from(to).unwrap_or(HeaderValue::from_static("/")));
@@ -199,7 +199,7 @@ pub(super) fn go_on(to: &str, cookies: impl IntoIterator<Item = HeaderValue>) ->
 }
 
 /// Whole seconds, so that whoever comes back then passes.
-pub(super) const fn seconds(wait: Duration) -> u64 {
+pub(crate) const fn seconds(wait: Duration) -> u64 {
     wait.as_secs().saturating_add(1)
 }
 

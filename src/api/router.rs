@@ -74,7 +74,7 @@ async fn as_asked(name: &'static str, request: Request, next: Next) -> Response 
     show(next.run(request).await, shown, name).await
 }
 
-async fn everywhere(request: Request, next: Next) -> Response {
+pub(crate) async fn everywhere(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     for (name, value) in EVERYWHERE {
         response.headers_mut().entry(name).or_insert(value);
@@ -83,7 +83,7 @@ async fn everywhere(request: Request, next: Next) -> Response {
 }
 
 /// Whoever has changed something finds it changed with the next request: by then what this replica knows of people has heard of it.
-async fn heard(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+pub(crate) async fn heard(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let only_reads = is_read(request.method());
     let response = next.run(request).await;
     if !only_reads && !response.status().is_client_error() {

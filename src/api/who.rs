@@ -56,7 +56,28 @@ pub async fn asks(api: &Api, client: IpAddr, request: &Parts) -> Result<Authenti
     let missing = || ApiError::Unauthenticated(Reason::CredentialsMissing, MISSING);
     let (kind, text) = if api.compat { authenticate_drf(api, request)? } else { authenticate_native(api, request)? }
         .ok_or_else(missing)?;
-    let asker = match look(api, client, kind, &text, is_read(&request.method)).await? {
+    believed(api, client, request, kind, &text).await
+}
+
+/// Who browses: by the session of a browser, whatever else there is. With what its forms repeat.
+///
+/// # Errors
+/// See [`asks`].
+pub async fn browses(api: &Api, client: IpAddr, request: &Parts) -> Result<(Authenticated, CsrfToken), ApiError> {
+    let session = last_session(api, request).filter(|(_, cookie)| !cookie.is_empty());
+    let (kind, text) = session.ok_or(ApiError::Unauthenticated(Reason::CredentialsMissing, MISSING))?;
+    Ok((believed(api, client, request, kind, text).await?, CsrfToken::of(text)))
+}
+
+async fn believed(
+    api: &Api,
+    client: IpAddr,
+    request: &Parts,
+    kind: Kind,
+    text: &str,
+) -> Result<Authenticated, ApiError> {
+    let missing = || ApiError::Unauthenticated(Reason::CredentialsMissing, MISSING);
+    let asker = match look(api, client, kind, text, is_read(&request.method)).await? {
         Some(asker) if asker.snapshot.user.is_active => asker,
         // Django forgets such a session.
         _ if kind.is_session() && api.compat => return Err(missing()),
@@ -68,7 +89,7 @@ pub async fn asks(api: &Api, client: IpAddr, request: &Parts) -> Result<Authenti
         return Err(ApiError::Forbidden(reason, reason.detail()));
     }
     if kind.is_session() {
-        is_ours(api, request, &text)?;
+        is_ours(api, request, text)?;
     }
     must_be_within(&asker.snapshot, &request.method)?;
     Ok(asker)

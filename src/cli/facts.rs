@@ -6,6 +6,7 @@ use super::store;
 use crate::config::Config;
 use crate::decision::{LookupAnswer, OrgKey};
 use crate::directory::{Directory, DirectoryError, List, OrgRef, Page, StoreError, UserSelector, View, Viewer};
+use crate::fact_cache::org_ref;
 use crate::facts::{Organization, Snapshot};
 use crate::lookup::{Lookups, Services};
 use crate::policy::{LookupKey, Policy, Question};
@@ -164,11 +165,6 @@ impl StoredFacts {
     }
 
     pub(super) fn organization(&self, key: &OrgKey<'_>) -> Result<Option<Arc<Organization>>, StoreError> {
-        let key = match key {
-            OrgKey::Id(id) => OrgRef::Id(*id),
-            OrgKey::Slug(slug) => OrgRef::Slug(slug.clone().into_owned()),
-            OrgKey::External(key) => OrgRef::External(key.clone().into_owned()),
-        };
-        Ok(self.runtime.block_on(self.store.organization(&key))?.map(Arc::new))
+        Ok(self.runtime.block_on(self.store.organization(&org_ref(key)))?.map(Arc::new))
     }
 }

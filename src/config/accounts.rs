@@ -302,14 +302,20 @@ fn longest_token(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Opti
 
 /// Where the identity API is: literal segments.
 pub(super) fn prefix(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Box<str>> {
-    let findings = &mut *reader.findings;
-    let text = node.expect_str("`prefix`", findings)?;
     if reader.compat == Compat::Openwisp {
-        findings
+        reader
+            .findings
             .error("wrong_value", node.span, "`compat: openwisp` has the identity API where openwisp-users has it")
             .help(format!("leave `prefix` out: it is {}", PREFIX));
         return None;
     }
+    steps(node, "/auth/", reader)
+}
+
+/// A path of literal segments that others stand under.
+pub(super) fn steps(node: &Node, example: &str, reader: &mut Reader<'_>) -> Option<Box<str>> {
+    let findings = &mut *reader.findings;
+    let text = node.expect_str("`prefix`", findings)?;
     let trimmed = text.trim_matches('/');
     let is_step = |step: &str| {
         !step.is_empty()
@@ -323,7 +329,7 @@ pub(super) fn prefix(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Bo
                 node.span,
                 "`prefix` must be a path of letters, digits, `-`, `_`, `.` and `~`, and not `/`",
             )
-            .help("write `/auth/`");
+            .help(format!("write `{example}`"));
         return None;
     }
     Some(format!("/{trimmed}/").into())

@@ -43,6 +43,7 @@ fn listeners_differ(tree: &Map, config: &Config, findings: &mut Findings) {
         ("listen", Some(&config.listen)),
         ("forward_auth", config.forward_auth.as_ref().map(|asked| &asked.listen)),
         ("ext_authz", config.ext_authz.as_ref()),
+        ("admin_ui", config.admin_ui.as_ref().and_then(|admin| admin.listen.as_ref())),
     ];
     let path = |address: &Option<&Address>| match address {
         Some(Address::Unix { path, .. }) => Some(path.clone()),

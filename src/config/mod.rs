@@ -4,6 +4,7 @@
 //! for each key, which are here and in the files of the sections. What comes out is [`Config`], about which nothing is left to check.
 
 pub mod accounts;
+pub mod admin_ui;
 mod assertion;
 mod authzen;
 pub mod database;
@@ -30,6 +31,7 @@ pub use redis::RedisConfig;
 pub use secret::{are_filled, fill};
 pub use written::Written;
 
+use self::admin_ui::AdminUi;
 use crate::directory::{Usernames, audit};
 use crate::identity::django;
 use crate::net;
@@ -149,6 +151,8 @@ keys! {
             "A signed header that says whose a request is; services verify it with the keys of /.well-known/jwks.json of `management`. [none]";
         ext_authz: Option<net::listen::Address> = None, custom(forward_auth::EXT_AUTHZ, forward_auth::read_ext_authz),
             "A listener where Envoy asks over gRPC whether a request may pass, and forwards it itself; needs `trusted_proxies`. [off]";
+        admin_ui: Option<AdminUi> = None, custom(admin_ui::SHAPE, admin_ui::read),
+            "Pages for staff and superusers; needs `identity.session` and `identity.api`. [off]";
         upstreams: Vec<Upstream> = Vec::new(), custom(upstreams::SHAPE, upstreams::read),
             "Services behind the gate, by the names that policies use.";
         policy: Vec<PathBuf> = Vec::new(), FILES, "Policy files, together one policy. Without any, nothing is served.";
@@ -325,6 +329,7 @@ impl Config {
         edge::check(tree, &mut config, findings);
         headers::check(tree, &config, findings);
         forward_auth::check(tree, &config, findings);
+        admin_ui::check(tree, &config, findings);
         config
     }
 
@@ -408,6 +413,9 @@ impl Config {
             .with_shared_docs(self.compat == Compat::Openwisp)
             .with_identity_api((accounts.api != accounts::Served::Off).then(|| accounts.prefix.clone()))
             .with_authzen(self.authzen.is_some())
+            .with_admin_ui(
+                self.admin_ui.as_ref().filter(|admin| admin.listen.is_none()).map(|admin| admin.prefix.clone()),
+            )
             .with_appointed_managers(self.compat == Compat::Openwisp)
             .with_shared_usernames(accounts.usernames == Usernames::PerOrganization)
             .with_assertion(self.assertion.as_ref().map(|assertion| assertion.header.clone()))

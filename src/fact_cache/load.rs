@@ -26,6 +26,16 @@ enum Shared {
     Missing,
 }
 
+/// How the directory is asked for what a request names.
+#[must_use]
+pub fn org_ref(key: &OrgKey<'_>) -> OrgRef {
+    match key {
+        OrgKey::Id(id) => OrgRef::Id(*id),
+        OrgKey::Slug(slug) => OrgRef::Slug(slug.clone().into_owned()),
+        OrgKey::External(key) => OrgRef::External(key.clone().into_owned()),
+    }
+}
+
 impl FactCache {
     /// Asks the store whose token it is, once for all who wait for the same one.
     pub async fn load(&self, wanted: TokenKey) -> Lookup {
@@ -90,11 +100,7 @@ impl FactCache {
     /// # Errors
     /// The store cannot be asked.
     pub async fn organization(&self, key: &OrgKey<'_>, now: Instant) -> Result<Option<Arc<Organization>>, StoreError> {
-        let key = match key {
-            OrgKey::Id(id) => OrgRef::Id(*id),
-            OrgKey::Slug(slug) => OrgRef::Slug(slug.clone().into_owned()),
-            OrgKey::External(key) => OrgRef::External(key.clone().into_owned()),
-        };
+        let key = org_ref(key);
         if let Some(entry) = self.organizations.get(&key)
             && self.versions.has_lease(now)
             && self.versions.no_organization_since(entry.read_at)

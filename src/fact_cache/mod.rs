@@ -33,6 +33,7 @@ use flight::Flights;
 use known::EXPIRED;
 pub use known::{Found, KeyGeneration, Known, Lookup};
 use lag::Lag;
+pub use load::org_ref;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use redis_cache::RedisCache;

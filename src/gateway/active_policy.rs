@@ -117,6 +117,11 @@ impl SharedPolicy {
     pub fn new(rules: &Rules) -> Self {
         Self(Arc::clone(&rules.in_force))
     }
+
+    #[must_use]
+    pub fn of(active: &ActivePolicy) -> Self {
+        Self(active.load())
+    }
 }
 
 impl Deref for SharedPolicy {

@@ -1,14 +1,18 @@
-//! A request for the identity API: its body is taken in, the control plane answers, and the answer goes back as our own.
+//! A request for what postern answers itself, its identity API or its admin UI: its body is taken in, the control plane answers, and the
+//! answer goes back as our own.
 
 use super::body::AnswerBody;
+use super::evaluate::validate_request;
 use super::exchange::Exchange;
 use super::reply;
 use super::request_id::X_REQUEST_ID;
+use crate::admin;
 use crate::api::{LARGEST_BODY, Origin};
 use crate::decision::{Denial, Reason};
+use crate::policy::Own;
 use crate::telemetry::metrics::Outcome;
+use bytes::Bytes;
 use http::header::HOST;
-use http::request::Parts;
 use http::uri::Authority;
 use http::{Request, Response};
 use std::time::Duration;
@@ -17,22 +21,57 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 pub(super) async fn answer(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
-    let (Some(api), Some(request)) = (exchange.worker().shared.api.clone(), exchange.take()) else {
-        return reply::refuse(exchange, &Denial::new(Reason::NoRoute));
+    let Some(api) = exchange.worker().shared.api.clone() else { return no_route(exchange) };
+    let request = match gather(&mut exchange, LARGEST_BODY).await {
+        Ok(request) => request,
+        Err(denial) => return reply::refuse(exchange, &denial),
     };
-    let (parts, mut body) = request.into_parts();
-    let limit = LARGEST_BODY.min(exchange.worker().shared.body_limit);
-    let body = match tokio::time::timeout(PATIENCE, body.gather(limit)).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(denial)) => return reply::refuse(exchange, &denial),
-        Err(_) => {
-            let denial = Denial::new(Reason::BodyInvalid).with_hint("the body did not come in time");
-            return reply::refuse(exchange, &denial);
+    let (client, origin) = (exchange.client(), origin(&exchange, &request));
+    let response = api.call(request, client, origin).await;
+    respond(exchange, response)
+}
+
+pub(super) async fn answer_admin(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
+    let Some(admin) = exchange.worker().shared.admin.clone() else { return no_route(exchange) };
+    let request = match gather(&mut exchange, admin::LARGEST_BODY).await {
+        Ok(request) => request,
+        Err(denial) => return reply::refuse(exchange, &denial),
+    };
+    let (client, origin) = (exchange.client(), origin(&exchange, &request));
+    let response = admin.call(request, client, origin).await;
+    respond(exchange, response)
+}
+
+/// Where the admin UI has an address of its own: there are its pages, and those on which people log in.
+pub(super) async fn answer_at_own_address(exchange: Box<Exchange>) -> Response<AnswerBody> {
+    let Some(request) = exchange.request() else { return no_route(exchange) };
+    let is_identity = match validate_request(exchange.link(), request) {
+        Ok((target, _)) => {
+            let own = exchange.policy().own(target.decoded());
+            let is_page = |page: &&str| target.decoded().starts_with(page);
+            own == Some(Own::Identity) || exchange.worker().shared.pages.iter().any(is_page)
         }
+        Err(denial) => return reply::refuse(exchange, &denial),
     };
-    let client = exchange.client();
-    let origin = origin(&exchange, &parts);
-    let response = api.call(Request::from_parts(parts, body), client, origin).await;
+    if is_identity { answer(exchange).await } else { answer_admin(exchange).await }
+}
+
+fn no_route(exchange: Box<Exchange>) -> Response<AnswerBody> {
+    reply::refuse(exchange, &Denial::new(Reason::NoRoute))
+}
+
+/// The request with its whole body.
+async fn gather(exchange: &mut Exchange, largest: u64) -> Result<Request<Bytes>, Denial> {
+    let Some(request) = exchange.take() else { return Err(Denial::new(Reason::NoRoute)) };
+    let (parts, mut body) = request.into_parts();
+    let limit = largest.min(exchange.worker().shared.body_limit);
+    match tokio::time::timeout(PATIENCE, body.gather(limit)).await {
+        Ok(body) => Ok(Request::from_parts(parts, body?)),
+        Err(_) => Err(Denial::new(Reason::BodyInvalid).with_hint("the body did not come in time")),
+    }
+}
+
+fn respond(mut exchange: Box<Exchange>, response: Response<Bytes>) -> Response<AnswerBody> {
     exchange.answer(response.status(), Outcome::Allowed);
     let request_id = exchange.request_id().to_header();
     let mut response = response.map(|body| AnswerBody::own(body, exchange));
@@ -41,10 +80,10 @@ pub(super) async fn answer(mut exchange: Box<Exchange>) -> Response<AnswerBody> 
 }
 
 /// What the client asked for: its scheme and host, or those that a trusted proxy says it asked for.
-fn origin(exchange: &Exchange, parts: &Parts) -> Origin {
-    let client = exchange.link().client.origin(&parts.headers, &exchange.worker().shared.trusted_proxies);
+fn origin(exchange: &Exchange, request: &Request<Bytes>) -> Origin {
+    let client = exchange.link().client.origin(request.headers(), &exchange.worker().shared.trusted_proxies);
     let scheme = if client.x_forwarded_proto == "https" { "https" } else { "http" };
-    let host = client.x_forwarded_host.as_ref().or_else(|| parts.headers.get(HOST));
-    let host = host.and_then(|host| host.to_str().ok()).or_else(|| parts.uri.authority().map(Authority::as_str));
+    let host = client.x_forwarded_host.as_ref().or_else(|| request.headers().get(HOST));
+    let host = host.and_then(|host| host.to_str().ok()).or_else(|| request.uri().authority().map(Authority::as_str));
     Origin(host.map(|host| format!("{scheme}://{host}")).unwrap_or_default())
 }

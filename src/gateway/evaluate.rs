@@ -41,6 +41,8 @@ pub enum Interrupt {
     Identity,
     /// It is for AuthZEN.
     Authzen,
+    /// It is for the admin UI.
+    AdminUi,
 }
 
 /// Somebody who came by a link.
@@ -257,6 +259,7 @@ pub fn evaluate(
                 let own = may_be_own.then(|| policy.own(view.target.decoded())).flatten();
                 return Err(match own {
                     Some(Own::Identity) if worker.shared.api.is_some() => Interrupt::Identity,
+                    Some(Own::AdminUi) if worker.shared.admin.is_some() => Interrupt::AdminUi,
                     Some(Own::Authzen) if worker.shared.authzen.is_some() => Interrupt::Authzen,
                     _ => denial.into(),
                 });

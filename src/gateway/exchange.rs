@@ -17,13 +17,14 @@ use super::span::{SpanExtras, Traced};
 use super::upstream_target::InFlight;
 use super::worker::Worker;
 use crate::api::secret_path;
-use crate::decision::ShadowVerdict;
+use crate::decision::{Reason, ShadowVerdict};
 use crate::facts::Organization;
 use crate::net::deadline::{Deadlines, Phase};
 use crate::policy::is_read;
 use crate::request_target::Target;
 use crate::telemetry::access::Line;
 use crate::telemetry::metrics::Outcome;
+use crate::telemetry::recent::{Disagreement, Entry, Short, What};
 use crate::upstream;
 use crate::upstream::cluster::admission::ConcurrencyPermit;
 use http::header::{HOST, HeaderName, HeaderValue};
@@ -203,6 +204,12 @@ impl Exchange {
         SharedPolicy::new(&self.rules)
     }
 
+    /// The request, before it is taken.
+    #[must_use]
+    pub fn request(&self) -> Option<&Request<RequestBody>> {
+        self.request.as_ref()
+    }
+
     /// The request as the client sent it; once.
     pub fn take(&mut self) -> Option<Request<RequestBody>> {
         self.request.take()
@@ -253,6 +260,9 @@ impl Exchange {
         if let Some(cell) = self.rules.routes.cell(self.info.route) {
             cell.observe(outcome, ours, self.upstream);
         }
+        if let Outcome::Refused(reason) = outcome {
+            self.note(What::Refused(reason));
+        }
         if !self.is_watched {
             self.observe_shadow();
         }
@@ -267,7 +277,36 @@ impl Exchange {
             && let Some(cell) = self.rules.routes.cell(self.info.route)
         {
             cell.observe_shadow(verdict, self.status);
+            // Where postern has answered itself nobody disagrees with it.
+            if let (Some(disagreement), Some(Outcome::Allowed)) = (Disagreement::of(verdict, self.status), self.outcome)
+            {
+                self.note(What::Disagreed(disagreement));
+            }
         }
+    }
+
+    /// Keeps what became of it for whoever looks at what happened a moment ago.
+    fn note(&self, what: What) {
+        let Some(recent) = &self.worker.recent else { return };
+        let head = self.shown.as_ref().and_then(|shown| shown.head.as_ref());
+        let (method, path) = match (&self.request, head) {
+            // What stands in the place of a head that could not be read says nothing.
+            _ if what == What::Refused(Reason::BadFraming) => ("", ""),
+            (Some(request), _) => (request.method().as_str(), request.uri().path()),
+            (None, Some(head)) => (head.method.as_str(), head.uri.path()),
+            (None, None) => ("", ""),
+        };
+        let parameter = self.worker.shared.identity.places.parameter.as_deref();
+        recent.note(Entry {
+            at: crate::clock::unix().as_secs(),
+            count: 1,
+            what,
+            status: self.status.as_u16(),
+            method: Short::new(method),
+            path: Short::new(&secret_path::shown(path, parameter)),
+            route: Short::new(self.route().unwrap_or_default()),
+            user: self.info.user.as_ref().map(|user| user.user.id),
+        });
     }
 
     /// So many items of the list that goes on would be dropped.

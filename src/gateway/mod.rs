@@ -51,7 +51,7 @@ use crate::decision::{Denial, Reason};
 use crate::net::connection::Connection;
 use crate::net::framing::{Violation, to_origin_form};
 use crate::net::serve::Serve;
-pub use active_policy::{ActivePolicy, InForce, Rules};
+pub use active_policy::{ActivePolicy, InForce, Rules, SharedPolicy};
 pub use authzen::Authzen;
 use body::AnswerBody;
 use client_connection::ClientConnection;
@@ -66,7 +66,7 @@ use request_body::RequestBody;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
-pub use worker::{Shared, Worker};
+pub use worker::{Port, Shared, Worker};
 
 /// The gate for one client connection.
 pub struct Gateway {
@@ -135,6 +135,9 @@ impl Gateway {
         if let Some(denial) = unread {
             return Answer::Now(Some(reply::refuse(exchange, &denial)));
         }
+        if self.worker.is_for_admin {
+            return Answer::Later(Box::pin(api::answer_at_own_address(exchange)));
+        }
         match exchange.prepare() {
             Ok(prepared) => forward(exchange, prepared),
             Err(Interrupt::Denied(denial)) => Answer::Now(Some(reply::refuse(exchange, &denial))),
@@ -145,6 +148,7 @@ impl Gateway {
             Err(Interrupt::BeginSession(entry)) => Answer::Later(Box::pin(begin_session(exchange, entry))),
             Err(Interrupt::Identity) => Answer::Later(Box::pin(api::answer(exchange))),
             Err(Interrupt::Authzen) => Answer::Later(Box::pin(authzen::answer(exchange))),
+            Err(Interrupt::AdminUi) => Answer::Later(Box::pin(api::answer_admin(exchange))),
             Err(Interrupt::Needs(need)) => Answer::Later(Box::pin(async move {
                 let mut need = need;
                 loop {
@@ -166,6 +170,7 @@ impl Gateway {
                         Err(Interrupt::BeginSession(entry)) => return begin_session(exchange, entry).await,
                         Err(Interrupt::Identity) => return api::answer(exchange).await,
                         Err(Interrupt::Authzen) => return authzen::answer(exchange).await,
+                        Err(Interrupt::AdminUi) => return api::answer_admin(exchange).await,
                         Err(Interrupt::Needs(next)) => need = next,
                     }
                 }

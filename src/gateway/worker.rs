@@ -5,6 +5,7 @@ use super::authzen::Authzen;
 use super::entropy::Entropy;
 use super::login_page::LoginPages;
 use super::problems::Problems;
+use crate::admin;
 use crate::api;
 use crate::assertion::{Assertions, Signing};
 use crate::fact_cache::FactCache;
@@ -16,6 +17,7 @@ use crate::net::deadline::Ticker;
 use crate::net::descriptors::Descriptors;
 use crate::telemetry::access::{AccessLog, LineBuffer};
 use crate::telemetry::metrics::{Metrics, Shard};
+use crate::telemetry::recent::{AllRecent, Recent};
 use crate::telemetry::trace::Tracer;
 use crate::upstream::h1::Memory;
 use crate::upstream::{Destination, Pool, Timeouts};
@@ -44,6 +46,8 @@ pub struct Shared {
     pub assertions: Option<Arc<Assertions>>,
     /// What postern answers itself, under the prefix of its identity API.
     pub api: Option<api::Service>,
+    /// What shows the admin UI, where it is on.
+    pub admin: Option<admin::Service>,
     /// What answers services that ask, where they may.
     pub authzen: Option<Authzen>,
     /// What paths begin with that it answers besides.
@@ -65,6 +69,8 @@ pub struct Shared {
     pub access: Option<AccessLog>,
     /// Where spans go, if anywhere.
     pub tracer: Option<Tracer>,
+    /// Where what was refused a moment ago is kept, where somebody can look at it.
+    pub recent: Option<Arc<AllRecent>>,
 }
 
 /// Sums of pools that a reload has closed, so that counters never fall.
@@ -85,12 +91,25 @@ pub struct Worker {
     gone: Gone,
     pub shard: Arc<Shard>,
     pub lines: Option<LineBuffer>,
+    pub recent: Option<Arc<Recent>>,
     pub entropy: Entropy,
     /// Bodies of refusals that were written before.
     pub problems: Problems,
     pub websockets: Cell<u64>,
     /// Who asks, where its listener answers questions and forwards nothing.
     pub front: Option<Front>,
+    /// Its listener is that of the admin UI, and has nothing else.
+    pub is_for_admin: bool,
+}
+
+/// What the listener of a worker is there for.
+#[derive(Clone, Copy, Debug)]
+pub enum Port {
+    Data,
+    /// Where a proxy asks, and forwards itself.
+    Front(Front),
+    /// Where the admin UI has an address of its own.
+    Admin,
 }
 
 fn pool(shared: &Shared, destination: &Arc<Destination>, ticker: &Ticker, memory: &Memory) -> Rc<Pool> {
@@ -110,7 +129,7 @@ impl Worker {
     ///
     /// # Errors
     /// The system has no randomness.
-    pub fn new(shared: Arc<Shared>, ticker: &Ticker, front: Option<Front>) -> std::io::Result<Rc<Self>> {
+    pub fn new(shared: Arc<Shared>, ticker: &Ticker, port: Port) -> std::io::Result<Rc<Self>> {
         let memory = Memory::default();
         let rules = Rules::new(&shared.live, &[], |upstream| pool(&shared, upstream, ticker, &memory));
         let worker = Rc::new(Self {
@@ -120,10 +139,15 @@ impl Worker {
             gone: Gone::default(),
             shard: shared.metrics.shard(),
             lines: shared.access.clone().map(LineBuffer::new),
+            recent: shared.recent.as_ref().map(|all| all.worker()),
             entropy: Entropy::seeded()?,
             problems: Problems::default(),
             websockets: Cell::new(0),
-            front,
+            front: match port {
+                Port::Front(front) => Some(front),
+                Port::Data | Port::Admin => None,
+            },
+            is_for_admin: matches!(port, Port::Admin),
             shared,
         });
         tokio::task::spawn_local(Rc::clone(&worker).run_maintenance());

@@ -61,7 +61,7 @@ pub(super) fn lint(files: &[File], routes: &[Route], table: &Table, known: Known
             }
             parents.check(raw, route, routes, findings);
             rewrite(raw, route, routes, findings);
-            for own in [Own::Identity, Own::Authzen] {
+            for own in [Own::Identity, Own::Authzen, Own::AdminUi] {
                 reaches_over(raw, route, known.reserved, own, findings);
             }
             if let Some(served) = known.schemes {

@@ -136,6 +136,12 @@ impl Names {
         Self { reserved: Reserved { authzen: is, ..self.reserved }, ..self }
     }
 
+    /// The same, with the prefix under which the admin UI is served on the data port.
+    #[must_use]
+    pub fn with_admin_ui(self, prefix: Option<Box<str>>) -> Self {
+        Self { reserved: Reserved { admin_ui: prefix, ..self.reserved }, ..self }
+    }
+
     /// The same, with the schemes that the configuration can check.
     #[must_use]
     pub fn with_schemes(self, schemes: Schemes) -> Self {
@@ -319,6 +325,12 @@ impl Policy {
     #[must_use]
     pub const fn serves_authzen(&self) -> bool {
         self.reserved.authzen
+    }
+
+    /// The prefix of the admin UI, where it is on the data port.
+    #[must_use]
+    pub fn admin_ui(&self) -> Option<&str> {
+        self.reserved.admin_ui.as_deref()
     }
 
     /// The host of a request for a path, where nobody says which: the first that the policy names and that has a route for it.

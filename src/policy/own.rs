@@ -5,6 +5,7 @@
 pub enum Own {
     Identity,
     Authzen,
+    AdminUi,
 }
 
 /// The paths of AuthZEN: what begins so, and where what it can is told (AuthZEN 1.0, 10.1 and 9.2).
@@ -28,6 +29,8 @@ pub(super) struct Reserved {
     /// A service describes all at the other paths beside.
     pub(super) shares_docs: bool,
     pub(super) authzen: bool,
+    /// The prefix of the admin UI, where it is on this port.
+    pub(super) admin_ui: Option<Box<str>>,
 }
 
 impl Reserved {
@@ -35,6 +38,10 @@ impl Reserved {
         let is_at = |place: &str| if place.ends_with('/') { path.starts_with(place) } else { path == place };
         if [&self.identity, &self.docs].into_iter().flatten().any(|place| is_at(place)) {
             return Some(Own::Identity);
+        }
+        // Its prefix without the slash leads to it.
+        if self.admin_ui.as_deref().is_some_and(|prefix| is_at(prefix) || prefix.strip_suffix('/') == Some(path)) {
+            return Some(Own::AdminUi);
         }
         let is_authzen = self.authzen && (path.starts_with(AUTHZEN) || path == WELL_KNOWN);
         is_authzen.then_some(Own::Authzen)
@@ -44,7 +51,8 @@ impl Reserved {
     pub(super) fn places(&self) -> impl Iterator<Item = (&str, Own)> {
         let authzen = [AUTHZEN, WELL_KNOWN].into_iter().filter(|_| self.authzen).map(|place| (place, Own::Authzen));
         let identity = [&self.identity, &self.docs].into_iter().flatten();
-        identity.map(|place| (&**place, Own::Identity)).chain(authzen)
+        let admin = self.admin_ui.iter().map(|place| (&**place, Own::AdminUi));
+        identity.map(|place| (&**place, Own::Identity)).chain(authzen).chain(admin)
     }
 }
 
@@ -54,6 +62,7 @@ impl Own {
         match self {
             Self::Identity => "identity API",
             Self::Authzen => "AuthZEN API",
+            Self::AdminUi => "admin UI",
         }
     }
 
@@ -62,6 +71,9 @@ impl Own {
         match self {
             Self::Identity => "`identity: { prefix: … }` in postern.yaml moves it, `api: off` turns it off",
             Self::Authzen => "`authzen: off` in postern.yaml turns it off",
+            Self::AdminUi => {
+                "`admin_ui: { prefix: … }` in postern.yaml moves it, `{ listen: … }` gives it an address of its own"
+            }
         }
     }
 
@@ -70,6 +82,7 @@ impl Own {
         match self {
             Self::Identity => "covers_identity_api",
             Self::Authzen => "covers_authzen",
+            Self::AdminUi => "covers_admin_ui",
         }
     }
 }

@@ -186,6 +186,7 @@ impl Reloadable for Policies {
         // What postern answers itself stays where it was at the start, and so does what no route can be under.
         let names = config.names().with_identity_api(now.policy.identity_api().map(Box::from));
         let names = names.with_authzen(now.policy.serves_authzen());
+        let names = names.with_admin_ui(now.policy.admin_ui().map(Box::from));
         let names = names.with_list_limit(self.list_limit).with_body_limit(self.body_limit);
         let next = compile(config, &texts, &names)?;
         let upstreams = resolve(&next, &config.upstreams)?;

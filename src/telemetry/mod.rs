@@ -1,8 +1,9 @@
 //! What operators see: metrics ([`metrics`]), one access line a request ([`access`]), operational log lines ([`log`]),
-//! spans of sampled requests ([`trace`]).
+//! what was refused a moment ago ([`recent`]), spans of sampled requests ([`trace`]).
 
 pub mod access;
 pub mod counters;
 pub mod log;
 pub mod metrics;
+pub mod recent;
 pub mod trace;

@@ -195,6 +195,13 @@ impl Findings {
         Place { file: source.name.clone(), line: line + 1, column: before.chars().count() + 1 }
     }
 
+    /// The line that a finding is about; empty where there is none, or none that may be shown.
+    #[must_use]
+    pub fn line_of(&self, finding: &Finding) -> &str {
+        let source = finding.span.and_then(|span| self.source(span.file)).filter(|source| !source.hidden);
+        source.map_or("", |source| source.line(finding.place.line.saturating_sub(1)).1)
+    }
+
     /// All findings: errors and warnings mixed, in the order of files and lines once [`Findings::sort`] ran.
     #[must_use]
     pub fn list(&self) -> &[Finding] {

@@ -1,6 +1,7 @@
 //! The one integration binary: what the product does, seen from outside of the crate.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod admin;
 mod answers;
 mod attacks;
 mod authzen;

@@ -1,6 +1,6 @@
 //! One mistake each: `tests/policies/NAME/*.yaml` are checked together and must give `expected.txt`, word for word.
 //!
-//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares, `uwsgi.txt` those that are spoken to over uwsgi, `databases.txt` databases of MySQL, `identity_api.txt` the prefix of the identity API, and `authzen.txt` that AuthZEN is served; where there is `schemes.txt`, tokens alone are served,
+//! `upstreams.txt` and `secrets.txt` beside them list the names that a configuration declares, `uwsgi.txt` those that are spoken to over uwsgi, `databases.txt` databases of MySQL, `identity_api.txt` the prefix of the identity API, `admin_ui.txt` that of the admin UI, and `authzen.txt` that AuthZEN is served; where there is `schemes.txt`, tokens alone are served,
 //! where there is `shared_usernames.txt`, usernames are per organization. `BLESS=1 cargo test --test it` writes what is
 //! found to the expectations; read the difference before you commit it.
 
@@ -29,6 +29,7 @@ fn found(dir: &Path) -> (String, BTreeSet<&'static str>) {
     let databases = fs::read_to_string(dir.join("databases.txt")).unwrap_or_default();
     let uwsgi = fs::read_to_string(dir.join("uwsgi.txt")).unwrap_or_default();
     let api = fs::read_to_string(dir.join("identity_api.txt")).ok().map(|text| text.trim().into());
+    let admin = fs::read_to_string(dir.join("admin_ui.txt")).ok().map(|text| text.trim().into());
     let (tokens_alone, authzen) = (dir.join("schemes.txt").exists(), dir.join("authzen.txt").exists());
     let names = names
         .map(|names| {
@@ -38,6 +39,7 @@ fn found(dir: &Path) -> (String, BTreeSet<&'static str>) {
                 .with_databases(databases.lines().map(|name| (name, Dialect::Mysql)))
                 .with_identity_api(api)
                 .with_authzen(authzen)
+                .with_admin_ui(admin)
                 .with_shared_usernames(dir.join("shared_usernames.txt").exists())
         })
         .map(|names| if tokens_alone { names.with_schemes(Schemes::default()) } else { names });

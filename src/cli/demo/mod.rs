@@ -4,8 +4,10 @@ mod echo;
 mod world;
 
 use super::{Failure, serve, store};
+use crate::config::admin_ui::AdminUi;
 use crate::config::{Config, Database};
 use crate::directory::Directory;
+use crate::identity::session::Settings as Session;
 use crate::net::drain::Timing;
 use crate::password::Hasher;
 use crate::policy;
@@ -43,7 +45,9 @@ pub fn run(args: Args) -> Result<ExitCode, Failure> {
         drain: Timing { lame_duck: Duration::ZERO, limit: Duration::from_secs(5) },
         ..Config::default()
     };
-    config.identity.accounts.api = crate::config::accounts::Served::Logins;
+    config.identity.accounts.api = crate::config::accounts::Served::All;
+    config.identity.settings.session = Some(Session { secure: false, ..Session::default() });
+    config.admin_ui = Some(AdminUi::default());
     config.management.set_port(0);
     let listeners = match args.listen {
         Some(listen) => {

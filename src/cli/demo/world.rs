@@ -28,12 +28,18 @@ impl World {
         };
         let organizations = vec![organization("Acme", "acme")?, organization("Bolt", "bolt")?];
         store.create_organizations(organizations).await.map_err(|failed| failed.error)?;
-        let people = ["ann", "bob", "carl"].into_iter().map(NewUser::named).collect::<Result<Vec<_>, _>>()?;
+        let mut people =
+            ["ann", "bob", "carl", "root"].into_iter().map(NewUser::named).collect::<Result<Vec<_>, _>>()?;
+        if let Some(root) = people.last_mut() {
+            (root.is_staff, root.is_superuser) = (true, true);
+        }
         store.create_users(people).await.map_err(|failed| failed.error)?;
         // Made anew each time: whoever reads this source knows none.
         let password = uuid::Uuid::new_v4().simple().to_string();
-        let ann = UserSelector::Text("ann".to_owned());
-        store.set_password(&ann, Some(hasher.hash(&password)?), clock::today()).await?;
+        for name in ["ann", "root"] {
+            let user = UserSelector::Text(name.to_owned());
+            store.set_password(&user, Some(hasher.hash(&password)?), clock::today()).await?;
+        }
         let member = |user: &str, organization: &str, is_admin| NewMembership {
             user: UserSelector::Text(user.to_owned()),
             organization: OrgSelector::Text(organization.to_owned()),
@@ -87,6 +93,8 @@ In another terminal:
   curl -s http://{admin}/metrics
   # 7. the identity API is on here: a token of ann's own, for her password
   PASSWORD={password}; curl -i -d username=ann -d "password=$PASSWORD" http://{data}/api/v1/users/token/
+  # 8. the admin UI is on here too, in a browser: the superuser root logs in, with the same password
+  http://{data}/postern/
 
 Below, one line for each request. Ctrl-C ends the demo; nothing of it stays.
 

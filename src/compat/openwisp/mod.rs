@@ -12,7 +12,7 @@ pub mod fields;
 mod form;
 mod json;
 mod media;
-mod multipart;
+pub mod multipart;
 pub mod negotiate;
 pub mod object;
 pub mod serializer;

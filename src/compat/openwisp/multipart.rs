@@ -5,6 +5,8 @@ use super::charset::Charset;
 use super::form::MOST_FIELDS;
 use super::media::Header;
 use super::value::{Fields, Value};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use thiserror::Error;
 
 /// A part's headers, at most, in bytes.
@@ -74,6 +76,17 @@ pub(super) fn fields(
         texts.insert(name, Value::File);
     }
     Ok(texts)
+}
+
+/// What a form has in a file of this name; `None` where it has none, or none that was chosen.
+#[must_use]
+pub fn file<'b>(headers: &HeaderMap, body: &'b [u8], name: &str) -> Option<&'b [u8]> {
+    let header = Header::parse(headers.get(CONTENT_TYPE)?.to_str().ok()?)?;
+    let boundary = header.parameter("boundary").filter(|boundary| (1..=LONGEST_BOUNDARY).contains(&boundary.len()))?;
+    let separator = format!("--{boundary}");
+    let parts = parts(body, separator.as_bytes()).into_iter().filter_map(|piece| Part::read(piece).ok());
+    let mut files = parts.filter(|part| matches!(part.kind, Kind::File) && part.name.as_deref() == Some(name));
+    files.next().map(|part| part.data)
 }
 
 /// What stands between boundaries, without the line break before each; nothing behind the last is no part.

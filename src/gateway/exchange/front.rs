@@ -36,7 +36,7 @@ impl Exchange {
             Interrupt::Preflight if !self.link.is_for_client.get() && !front.is_refused_by(StatusCode::NO_CONTENT) => {
                 denied(Reason::ProxyOnly, "the front would let a preflight pass that postern has answered")
             }
-            Interrupt::Identity | Interrupt::Authzen => {
+            Interrupt::Identity | Interrupt::Authzen | Interrupt::AdminUi => {
                 denied(Reason::NoRoute, "postern answers this at its own port: let the front forward it there")
             }
             Interrupt::Permitted => match self.only_for_the_proxy() {

@@ -28,6 +28,7 @@ const LINTS: &[&str] = &[
     "unused_level",
     "covers_identity_api",
     "covers_authzen",
+    "covers_admin_ui",
     "scheme_unserved",
     "long_list",
     "public_write",

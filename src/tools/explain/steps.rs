@@ -64,6 +64,9 @@ pub(super) fn route(outcome: &Outcome<'_, '_>) -> Step {
             (Some(Own::Identity), Some(prefix)) => {
                 return step.note(format!("`{prefix}` is postern's own identity API, and no route reaches into it"));
             }
+            (Some(Own::AdminUi), _) => {
+                return step.note(format!("`{path}` is of postern's own admin UI, and no route's"));
+            }
             (Some(_), _) => return step.note(format!("`{path}` is of postern's own AuthZEN API, and no route's")),
             _ => {}
         }

@@ -17,7 +17,7 @@ pub use probe::{Principal, Relation};
 
 use super::ask::Request;
 use crate::decision::Denial;
-use crate::policy::{Judged, Policy, Route};
+use crate::policy::{Judged, Policy, Route, Rule};
 use http::Method;
 use probe::{Cast, Probe};
 use serde_json::{Value as Json, json};
@@ -372,6 +372,20 @@ fn methods(route: &Route) -> Vec<Method> {
     let usual = READS.iter().chain(&WRITES);
     let named = route.named_methods().filter(|m| !READS.contains(m) && !WRITES.contains(m));
     usual.chain(named).cloned().chain([other()]).collect()
+}
+
+/// The rules of a route, each with the shortest name for its methods; what is refused with 405 has none.
+#[must_use]
+pub fn rules_by_method(route: &Route) -> Vec<(String, &Rule)> {
+    let mut groups: Vec<(&Rule, Vec<Method>)> = Vec::new();
+    for method in methods(route) {
+        let Some(rule) = route.rule(&method) else { continue };
+        match groups.iter_mut().find(|(known, _)| std::ptr::eq(*known, rule)) {
+            Some((_, methods)) => methods.push(method),
+            None => groups.push((rule, vec![method])),
+        }
+    }
+    groups.into_iter().map(|(rule, methods)| (label(&methods), rule)).collect()
 }
 
 /// The shortest name for a set of methods.

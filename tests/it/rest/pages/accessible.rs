@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 /// The script of axe-core, which scripts/tools.sh brings.
-fn axe() -> String {
+pub fn axe() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = root.join("target/tools/axe/axe.min.js");
     if !path.exists() {

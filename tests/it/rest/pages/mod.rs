@@ -9,6 +9,7 @@ mod shown;
 
 use crate::login::browser::{self, Browser};
 use crate::support::{Answer, Gate, Options, Postern, Upstream, Who, request};
+pub use accessible::axe;
 
 const PASSWORD: &str = "s3cret-word-of-them";
 

@@ -1,0 +1,198 @@
+//! What stands around each page: where it is, where one can go, and who is logged in.
+//!
+//! A page is a template that extends `admin.html`, whose struct has a `frame`; it fills the block `content`:
+//!
+//! ```text
+//! {% extends "admin.html" %}
+//! {% block content %}…{% endblock %}
+//! ```
+//!
+//! and is answered by [`Visit::page`].
+
+use super::Admin;
+use super::assets;
+use super::gate::{Arrival, Visit};
+use crate::api::error::ApiError;
+use crate::api::page::seconds;
+use crate::api::paths::{ACCOUNT, LOGIN, LOGOUT};
+use crate::api::words::{self, filters};
+use crate::decision::Reason;
+use crate::facts::Snapshot;
+use askama::Template;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{self, HeaderName, HeaderValue};
+
+pub(super) const STAFF_ALONE: &str =
+    "These pages are for staff and superusers. Ask a superuser to make you staff, or log in as somebody else.";
+pub(super) const SUPERUSERS_ALONE: &str = "This page is for superusers alone.";
+const STALE: &str =
+    "This form was open for too long, or another page sent it. Go back, load the page again, and try again.";
+
+/// On every page: it is made of itself and its style sheet, and there for whom it was made.
+pub(super) const EVERY_PAGE: [(HeaderName, HeaderValue); 2] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
+            "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        ),
+    ),
+    (HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex")),
+];
+
+/// Whom a place is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    Staff,
+    Superusers,
+}
+
+/// A place of the navigation; pages below it belong to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// Under which heading it stands; none for the first.
+    pub group: &'static str,
+    pub path: &'static str,
+    pub text: &'static str,
+    pub who: For,
+}
+
+/// The navigation, in its order.
+const PLACES: &[Place] = &[Place { group: "", path: "/", text: "Home", who: For::Staff }];
+
+/// A link.
+#[derive(Clone, Debug)]
+pub struct Anchor {
+    pub text: String,
+    pub href: String,
+    pub is_here: bool,
+}
+
+/// Links under a heading.
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub name: &'static str,
+    pub links: Vec<Anchor>,
+}
+
+/// What is around a page.
+#[derive(Clone, Debug, Default)]
+pub struct Frame {
+    pub style: String,
+    pub home: String,
+    pub title: String,
+    pub nav: Vec<Group>,
+    /// The pages above, and this one; none on the first.
+    pub crumbs: Vec<Anchor>,
+    pub username: String,
+    pub account: String,
+    pub logout: String,
+    /// Where nobody is logged in.
+    pub login: String,
+    /// What was done a moment ago.
+    pub notice: String,
+    /// What is wrong.
+    pub problems: Vec<String>,
+}
+
+impl Frame {
+    fn of(admin: &Admin, asker: Option<&Snapshot>, path: &str, title: &str) -> Self {
+        let at = |path: &str| admin.api.links.at(path);
+        let mut frame = Self {
+            style: assets::style(admin),
+            home: admin.prefix.to_string(),
+            title: title.to_owned(),
+            ..Self::default()
+        };
+        let Some(asker) = asker else {
+            frame.login = at(LOGIN);
+            return frame;
+        };
+        frame.username = asker.user.username.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default();
+        (frame.account, frame.logout) = (at(ACCOUNT), at(LOGOUT));
+        if asker.user.is_staff || asker.user.is_superuser {
+            frame.nav = navigation(admin, asker.user.is_superuser, path);
+        }
+        frame
+    }
+
+    /// The same below other pages, each a path and what it is called.
+    #[must_use]
+    pub fn below(mut self, admin: &Admin, above: &[(&str, &str)]) -> Self {
+        let anchor =
+            |(path, text): &(&str, &str)| Anchor { text: (*text).to_owned(), href: admin.at(path), is_here: false };
+        self.crumbs = std::iter::once(&("/", "Home")).chain(above).map(anchor).collect();
+        self.crumbs.push(Anchor { text: self.title.clone(), href: String::new(), is_here: true });
+        self
+    }
+}
+
+fn navigation(admin: &Admin, is_superuser: bool, path: &str) -> Vec<Group> {
+    let is_under = |place: &Place| place.path == path || (place.path != "/" && path.starts_with(place.path));
+    // The longest of those that lead here is the one.
+    let here = PLACES.iter().filter(|place| is_under(place)).map(|place| place.path.len()).max();
+    let mut groups: Vec<Group> = Vec::new();
+    for place in PLACES.iter().filter(|place| is_superuser || place.who == For::Staff) {
+        let is_here = is_under(place) && Some(place.path.len()) == here;
+        let link = Anchor { text: place.text.to_owned(), href: admin.at(place.path), is_here };
+        match groups.last_mut().filter(|group| group.name == place.group) {
+            Some(group) => group.links.push(link),
+            None => groups.push(Group { name: place.group, links: vec![link] }),
+        }
+    }
+    groups
+}
+
+impl Visit {
+    /// The frame of a page with this title.
+    #[must_use]
+    pub fn frame(&self, title: &str) -> Frame {
+        Frame::of(&self.admin, Some(&self.asker), self.path(), title)
+    }
+
+    /// A page.
+    #[must_use]
+    pub fn page(&self, status: StatusCode, page: &impl Template) -> Response {
+        answer(status, page)
+    }
+
+    /// A page that says what goes wrong.
+    #[must_use]
+    pub fn refused(&self, error: &ApiError) -> Response {
+        refused(&Arrival { admin: self.admin.clone(), asker: Some(self.asker.clone()) }, error)
+    }
+}
+
+fn answer(status: StatusCode, page: &impl Template) -> Response {
+    let Ok(html) = page.render() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    (status, [(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))], html).into_response()
+}
+
+/// A page that says why there is nothing else.
+#[derive(Template)]
+#[template(path = "admin_refused.html")]
+struct Refused {
+    frame: Frame,
+    text: String,
+}
+
+pub(super) fn refused(arrival: &Arrival, error: &ApiError) -> Response {
+    let (title, text) = match error {
+        ApiError::NoRoute | ApiError::NotFound(_) | ApiError::Missing | ApiError::NoPage => {
+            ("Not found", "There is nothing here, or nothing that you may see.".to_owned())
+        }
+        ApiError::Forbidden(Reason::CsrfFailed, _) => ("Try again", STALE.to_owned()),
+        ApiError::Forbidden(_, text) => ("Not for you", (*text).to_owned()),
+        ApiError::Throttled { wait, .. } => (
+            "Too many requests",
+            words::fill("There were too many requests. Try again in {0} seconds.", seconds(*wait)),
+        ),
+        ApiError::Busy | ApiError::Unavailable => (
+            "Not at this moment",
+            "What is needed for this page cannot be reached. Try again in a few seconds.".to_owned(),
+        ),
+        error => ("It cannot be read", error.to_string()),
+    };
+    let frame = Frame::of(&arrival.admin, arrival.asker.as_deref(), "", title);
+    answer(error.status(), &Refused { frame, text })
+}
