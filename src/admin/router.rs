@@ -13,8 +13,7 @@ use http::header::{HeaderValue, VARY};
 use std::sync::Arc;
 
 pub(super) fn router(admin: &Arc<Admin>) -> Router {
-    let superusers = Router::new().route_layer(from_fn(gate::superusers));
-    let pages = Router::new().route("/", get(home::show)).merge(superusers).fallback(unknown);
+    let pages = Router::new().route("/", get(home::show)).fallback(unknown);
     let changes = from_fn_with_state(Arc::clone(&admin.api), heard);
     let pages = pages.layer(changes).layer(from_fn_with_state(Arc::clone(admin), gate::enter));
     // Whoever is shown that they may not enter is shown it in style.
