@@ -576,6 +576,11 @@ fn observe_logins(metrics: &Metrics, api: &Arc<Api>) {
         "Addresses and users whose attempts to log in are counted in this process",
         of(|api| api.login.limits().len() as f64),
     );
+    metrics.gauge(
+        "postern_mails_waiting",
+        "Letters asked for that are neither sent nor given up yet",
+        of(|api| api.letters_waiting() as f64),
+    );
 }
 
 #[allow(clippy::cast_precision_loss)]

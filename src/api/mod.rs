@@ -163,6 +163,14 @@ impl Api {
         self
     }
 
+    /// Letters that are asked for, wait or are being sent.
+    #[must_use]
+    pub fn letters_waiting(&self) -> usize {
+        // Whoever is looked into posts their letter before their place is free again: read in this order, none is missed.
+        let asked = password::LETTERS_AT_ONCE.saturating_sub(self.letters.available_permits());
+        asked + self.mail.as_ref().map_or(0, |mail| mail.waiting())
+    }
+
     /// Pages begin and end sessions, so they are there where sessions are taken.
     #[must_use]
     pub fn has_pages(&self) -> bool {

@@ -213,6 +213,12 @@ impl Mailer {
         });
     }
 
+    /// Letters that wait or are being sent.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        (WAITING as usize).saturating_sub(self.waiting.available_permits())
+    }
+
     /// Waits until every letter has been sent or given up, or the time is over.
     pub async fn finish(&self, limit: Duration) {
         let _ = tokio::time::timeout(limit, self.waiting.acquire_many(WAITING)).await;

@@ -271,6 +271,9 @@ fn letters_go_through_tls_with_a_password_and_are_tried_again() {
     let bad = gate(&config("tls"), "");
     post(&bad, RESET, "", &json!({ "input": "lena" }));
     assert!(letters.is_quiet());
+    let waiting = |gate: &Gate| gate.postern.metric("postern_mails_waiting");
+    eventually("none waits where it was sent", || (waiting(&good) < 1.0).then_some(()));
+    assert!((waiting(&bad) - 1.0).abs() < f64::EPSILON, "it is tried again");
     let log = format!("{:?}{:?}", good.postern.stderr(), bad.postern.stderr());
     assert!(!log.contains("s3cret-word") && !log.contains("lena@") && !log.contains(&link(&letter).2), "{log}");
 }
