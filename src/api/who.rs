@@ -89,7 +89,7 @@ async fn believed(
         return Err(ApiError::Forbidden(reason, reason.detail()));
     }
     if kind.is_session() {
-        is_ours(api, request, text)?;
+        is_ours(api, request, kind, text)?;
     }
     must_be_within(&asker.snapshot, &request.method)?;
     Ok(asker)
@@ -127,7 +127,7 @@ async fn known(api: &Api, client: IpAddr, request: &Parts) -> Result<Option<User
         && let Some(asker) = look(api, client, kind, cookie, false).await?
         && asker.snapshot.user.is_active
     {
-        is_ours(api, request, cookie)?;
+        is_ours(api, request, kind, cookie)?;
         return Ok(Some(asker.snapshot.user.id));
     }
     let refused = |message| Err(ApiError::Forbidden(Reason::CredentialsInvalid, message));
@@ -292,11 +292,12 @@ pub(super) async fn of_session(api: &Api, text: &str) -> Result<Option<Authentic
     }))
 }
 
-fn is_ours(api: &Api, request: &Parts, session: &str) -> Result<(), ApiError> {
+fn is_ours(api: &Api, request: &Parts, kind: Kind, session: &str) -> Result<(), ApiError> {
     if is_read(&request.method) {
         return Ok(());
     }
-    let by = if api.compat { Csrf::Token } else { Csrf::default() };
+    // No page of Django's has a token of ours to repeat.
+    let by = if api.compat && kind != Kind::Django { Csrf::Token } else { Csrf::default() };
     let is_secure = api.identity.sessions().is_none_or(|settings| settings.secure);
     match csrf::proof(by, &CsrfToken::of_cookie(session, is_secure), &request.headers) {
         Proof::Given => Ok(()),

@@ -131,7 +131,17 @@ fn a_page_of_another_site_does_nothing_with_a_session_of_django_s() {
         (with_cookie(&live, "GET /api/v1/users/user/ HTTP/1.1\r\n", &ann).status == 200).then_some(())
     });
     let make = "POST /api/v1/users/organization/ HTTP/1.1\r\nContent-Length: 0\r\n";
-    assert_eq!(with_cookie(&live, make, &ann).status, 403, "no page of ours has sent it");
+    assert_eq!(with_cookie(&live, make, &ann).status, 403, "nothing says that a page of this site has sent it");
+    // Django's pages have no token of ours: it is what the browser says.
+    for (said, status) in [
+        ("Origin: https://api.example.com", 400),
+        ("Sec-Fetch-Site: same-origin", 400),
+        ("Origin: https://evil.example", 403),
+        ("Sec-Fetch-Site: same-site", 403),
+        ("Sec-Fetch-Site: same-origin\r\nOrigin: https://evil.example", 403),
+    ] {
+        assert_eq!(with_cookie(&live, &format!("{make}{said}\r\n"), &ann).status, status, "{said}");
+    }
     // The table is away: nobody is let in, and it heals.
     live.sql("ALTER TABLE public.django_session RENAME TO elsewhere");
     assert_eq!(with_cookie(&live, "GET /me/x HTTP/1.1\r\n", &ann).status, 503);
