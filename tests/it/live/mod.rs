@@ -3,6 +3,7 @@
 mod django;
 mod healing;
 mod install;
+mod own_tests;
 mod races;
 mod reads;
 mod sessions;

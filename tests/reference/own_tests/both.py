@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import re
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -80,7 +81,8 @@ class Incomparable(Exception):
 class Postern:
     def __init__(self):
         self.home = tempfile.TemporaryDirectory()
-        self.port = 18000 + os.getpid() % 1000
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self.port = free.getsockname()[1]
         self.environment = dict(os.environ, POSTERN_DATA_DIR=self.home.name, TOKEN_KEY="k" * 64, DJANGO_SECRET_KEY=settings.SECRET_KEY)
         self.write("postern.yaml", CONFIG.format(port=self.port))
         self.write("routes.yaml", "version: 1\nauthenticate: [bearer]\nroutes:\n  /**: authenticated\n")
