@@ -161,6 +161,15 @@ impl Site {
         if Path::new("/usr/sbin/nginx").exists() { "/usr/sbin/nginx" } else { "nginx" }
     }
 
+    /// nginx's workers, by their place in `/proc`.
+    fn workers(&self) -> Vec<PathBuf> {
+        let master = self.nginx.id();
+        let children = fs::read_to_string(format!("/proc/{master}/task/{master}/children")).unwrap();
+        let workers: Vec<_> = children.split_whitespace().map(|pid| Path::new("/proc").join(pid)).collect();
+        assert!(!workers.is_empty());
+        workers
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
@@ -358,8 +367,11 @@ fn postern_is_put_before_openwisp_tried_enforced_and_taken_out_again() {
     let back = page().split("**Back**").nth(1).and_then(|rest| rest.split("```sh\n").nth(1)).unwrap().to_owned();
     let back = back.split("```").next().unwrap().trim().to_owned();
     assert_eq!(back.lines().count(), 1);
+    let old = site.workers();
     site.run(&back);
     eventually("nginx asks Django", || by("root").then_some(()));
+    // An old worker takes connections, and asks postern, until it has heard of the reload.
+    eventually("the old workers are gone", || old.iter().all(|worker| !worker.exists()).then_some(()));
     drop(postern);
     assert_eq!(site.statuses(&people, &requests), direct, "after the way back");
 }
