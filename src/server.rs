@@ -4,6 +4,7 @@ mod obstacles;
 
 pub use obstacles::obstacles;
 
+use crate::admin::operations::Doctor;
 use crate::admin::{self, Admin};
 use crate::api::links::Links;
 use crate::api::openapi::Extent;
@@ -44,6 +45,7 @@ use crate::reload::{
 use crate::second_factor::SecondFactors;
 use crate::telemetry::access::AccessLog;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::minutes::Minutes;
 use crate::telemetry::recent::AllRecent;
 use crate::telemetry::trace::{Exporting, TraceError};
 use crate::upstream::Destinations;
@@ -202,6 +204,21 @@ impl Server {
         store: Arc<Directory>,
         control: &Handle,
     ) -> Result<Self, StartError> {
+        Self::start_with_doctor(config, listeners, policy, store, control, Arc::new(Vec::new)).await
+    }
+
+    /// The same with what the admin UI has look the deployment over.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub async fn start_with_doctor(
+        config: Config,
+        listeners: Listeners,
+        policy: Policy,
+        store: Arc<Directory>,
+        control: &Handle,
+        doctor: Doctor,
+    ) -> Result<Self, StartError> {
         let shares = descriptors(&config)?;
         let tls = config.tls.as_ref().map(Tls::load).transpose()?;
         let counts = Arc::new(Counts::default());
@@ -316,16 +333,41 @@ impl Server {
             }
             None => (None, None),
         };
+        let lifecycle = Lifecycle::new();
+        let readiness =
+            Readiness::new(lifecycle.follow(), Arc::clone(&fact_cache), Arc::clone(&reloads), redis.clone());
+        let readiness = Arc::new(readiness);
         let recent = config.admin_ui.as_ref().map(|_| Arc::new(AllRecent::default()));
-        let admin = match (&config.admin_ui, &api) {
-            (Some(settings), Some(api)) => {
+        let admin = match (&config.admin_ui, &api, &recent) {
+            (Some(settings), Some(api), Some(recent)) => {
+                let minutes = Arc::new(Minutes::default());
+                let begun = Arc::clone(&identity);
+                let logins = move || begun.sessions_begun();
+                control.spawn(Arc::clone(&minutes).keep(Arc::clone(&metrics), logins));
                 let live = Arc::clone(&live);
                 let admin = Admin {
                     api: Arc::clone(api),
                     prefix: settings.prefix.clone(),
                     policy: Box::new(move || Arc::new(gateway::SharedPolicy::of(&live))),
+                    names: config.names(),
+                    lookups: Arc::clone(&lookups),
+                    fact_cache: Arc::clone(&fact_cache),
+                    limits: Arc::clone(&limits),
+                    has_redis: redis.is_some(),
+                    store: match &config.database {
+                        Database::Sqlite(_) => "SQLite, embedded",
+                        Database::Postgres(_) => "PostgreSQL",
+                    }
+                    .to_owned(),
+                    readiness: Arc::clone(&readiness),
+                    metrics: Arc::clone(&metrics),
+                    minutes,
+                    recent: Arc::clone(recent),
+                    doctor,
+                    control: Control(control.clone()),
+                    kept: admin::Kept::default(),
                 };
-                Some(admin::Service::new(Arc::new(admin), Control(control.clone())))
+                Some(admin::Service::new(Arc::new(admin)))
             }
             _ => None,
         };
@@ -371,9 +413,6 @@ impl Server {
         });
         observe_edge(&metrics, &counts, tls.as_ref(), &config);
 
-        let lifecycle = Lifecycle::new();
-        let follower = lifecycle.follow();
-        let readiness = Arc::new(Readiness::new(follower, Arc::clone(&fact_cache), Arc::clone(&reloads), redis));
         let hosts = Hosts::new(&config.management_hosts);
         let (readable, hosts_of_it) = (Arc::clone(&readiness), hosts.clone());
         let management = Management { readiness: readable, metrics: Some(metrics), hosts: hosts_of_it, assertions };

@@ -12,6 +12,8 @@
 use super::Admin;
 use super::assets;
 use super::gate::{Arrival, Visit};
+use super::operations::OPERATIONS;
+use super::policy;
 use crate::api::error::ApiError;
 use crate::api::page::seconds;
 use crate::api::paths::{ACCOUNT, LOGIN, LOGOUT};
@@ -58,7 +60,16 @@ pub struct Place {
 }
 
 /// The navigation, in its order.
-const PLACES: &[Place] = &[Place { group: "", path: "/", text: "Home", who: For::Staff }];
+const PLACES: &[Place] = &[
+    Place { group: "", path: "/", text: "Home", who: For::Staff },
+    Place { group: "Policy", path: policy::ROUTES, text: "Routes", who: For::Superusers },
+    Place { group: "Policy", path: policy::EXPLAIN, text: "Explain", who: For::Superusers },
+    Place { group: "Policy", path: policy::REFUSALS, text: "Refusals", who: For::Superusers },
+    Place { group: "Policy", path: policy::SHADOW, text: "Shadow mode", who: For::Superusers },
+    Place { group: "Policy", path: policy::MATRIX, text: "Who may what", who: For::Superusers },
+    Place { group: "Policy", path: policy::CANDIDATE, text: "Try another", who: For::Superusers },
+    Place { group: "Operations", path: OPERATIONS, text: "This replica", who: For::Superusers },
+];
 
 /// A link.
 #[derive(Clone, Debug)]
@@ -93,6 +104,8 @@ pub struct Frame {
     pub notice: String,
     /// What is wrong.
     pub problems: Vec<String>,
+    /// What is on it is English alone, whatever language is asked for: words of the policy and of its reasons.
+    pub is_english: bool,
 }
 
 impl Frame {

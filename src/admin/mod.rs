@@ -5,26 +5,39 @@
 //! is what the directory, the policy and the counters say, and what is changed are operations of the directory as somebody sees it.
 
 mod assets;
+mod chart;
 pub mod frame;
 pub mod gate;
 mod home;
+mod moment;
+pub mod operations;
+mod policy;
 mod router;
 
 use crate::api::error::ApiError;
 use crate::api::links::ESCAPED;
 use crate::api::{Api, Client, Origin, routed};
 use crate::control::Control;
-use crate::policy::Policy;
+use crate::fact_cache::FactCache;
+use crate::limit::Limiter;
+use crate::lookup::Lookups;
+use crate::management::Readiness;
+use crate::policy::{Names, Policy};
 use crate::request_target::Target;
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::minutes::Minutes;
+use crate::telemetry::recent::AllRecent;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
 use http::header::{self, HeaderValue};
 use http::{Request, Response, StatusCode};
+use operations::Doctor;
 use percent_encoding::utf8_percent_encode;
 use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 
 /// Greatest body of a request, in bytes: a policy that is tried may be pasted, and each of its signs take three bytes of a form.
 pub const LARGEST_BODY: u64 = 1 << 20;
@@ -39,6 +52,38 @@ pub struct Admin {
     /// What its paths begin with.
     pub prefix: Box<str>,
     pub policy: Box<dyn Fn() -> PolicyInForce + Send + Sync>,
+    /// The names that a policy may use.
+    pub names: Names,
+    pub lookups: Arc<Lookups>,
+    pub fact_cache: Arc<FactCache>,
+    pub limits: Arc<Limiter>,
+    /// Whether replicas share Redis.
+    pub has_redis: bool,
+    /// Where the directory is, without a password.
+    pub store: String,
+    pub readiness: Arc<Readiness>,
+    pub metrics: Arc<Metrics>,
+    pub minutes: Arc<Minutes>,
+    pub recent: Arc<AllRecent>,
+    pub doctor: Doctor,
+    /// Where what takes long is done.
+    pub control: Control,
+    pub kept: Kept,
+}
+
+/// What pages keep between requests, and what they do one at a time.
+pub struct Kept {
+    growth: home::Told,
+    matrix: policy::Judged,
+    heavy: Arc<Semaphore>,
+    at_the_doctor: Arc<Semaphore>,
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        let one = || Arc::new(Semaphore::new(1));
+        Self { growth: Default::default(), matrix: Default::default(), heavy: one(), at_the_doctor: one() }
+    }
 }
 
 impl Admin {
@@ -66,13 +111,12 @@ impl Admin {
 pub struct Service {
     router: Router,
     admin: Arc<Admin>,
-    control: Control,
 }
 
 impl Service {
     #[must_use]
-    pub fn new(admin: Arc<Admin>, control: Control) -> Self {
-        Self { router: router::router(&admin), admin, control }
+    pub fn new(admin: Arc<Admin>) -> Self {
+        Self { router: router::router(&admin), admin }
     }
 
     /// Answers a request; its work stops when nobody waits for the answer any more.
@@ -85,7 +129,7 @@ impl Service {
         *request.uri_mut() = inner;
         request.extensions_mut().insert(Client(client));
         request.extensions_mut().insert(origin);
-        routed(&self.admin.api, &self.control, self.router.clone(), request).await
+        routed(&self.admin.api, &self.admin.control, self.router.clone(), request).await
     }
 
     /// The way to the pages, from the prefix without its slash and from the root of their own address.

@@ -1,7 +1,7 @@
 //! All pages, and what stands around them.
 
 use super::frame::EVERY_PAGE;
-use super::{Admin, assets, gate, home, unknown};
+use super::{Admin, assets, gate, home, operations, policy, unknown};
 use crate::api::router::{everywhere, heard};
 use crate::api::words::in_their_language;
 use axum::Router;
@@ -13,7 +13,8 @@ use http::header::{HeaderValue, VARY};
 use std::sync::Arc;
 
 pub(super) fn router(admin: &Arc<Admin>) -> Router {
-    let pages = Router::new().route("/", get(home::show)).fallback(unknown);
+    let superusers = policy::router().merge(operations::router()).route_layer(from_fn(gate::superusers));
+    let pages = Router::new().route("/", get(home::show)).merge(superusers).fallback(unknown);
     let changes = from_fn_with_state(Arc::clone(&admin.api), heard);
     let pages = pages.layer(changes).layer(from_fn_with_state(Arc::clone(admin), gate::enter));
     // Whoever is shown that they may not enter is shown it in style.

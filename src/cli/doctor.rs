@@ -10,6 +10,7 @@ mod through;
 use super::output::{Exit, Output, Record};
 use super::{migrate, store};
 use crate::address;
+use crate::admin::operations::Looked;
 use crate::clock;
 use crate::config::{Config, Database};
 use crate::directory::name::Text;
@@ -112,34 +113,16 @@ impl Findings {
 pub async fn run(args: Args, config: &Config, out: &mut Output) -> anyhow::Result<Exit> {
     out.set_json(args.json);
     let mut findings = Findings::default();
-    let usable = schema(&config.database, &mut findings).await;
-    if let Database::Postgres(database) = &config.database
-        && usable
-    {
-        match database.target() {
-            Ok(target) => match postgres::inspect(&target, &postgres::Options::default()).await {
-                Ok(found) => server(&found, database.connections, &mut findings),
-                Err(error) => findings.of("database", Err(error.into())),
-            },
-            Err(error) => findings.of("database", Err(error.into())),
+    if let Some(store) = standing(config, &mut findings).await {
+        let measured = revocation(&store, &args.url, &mut findings).await;
+        if let Err(error) = measured {
+            findings.of("revocation", Err(error));
         }
-    }
-    if usable {
-        match store::open(&config.database).await {
-            Ok(store) => {
-                usernames(&store, config.identity.accounts.usernames, &mut findings).await;
-                let measured = revocation(&store, &args.url, &mut findings).await;
-                if let Err(error) = measured {
-                    findings.of("revocation", Err(error));
-                }
-                if let (Some(url), Some(user), Some(service)) = (args.through, args.user, args.service) {
-                    let probed = through::Probed { url, user, service };
-                    if let Err(error) = through::through(probed, config, &store, &mut findings).await {
-                        findings.of("the way", Err(error));
-                    }
-                }
+        if let (Some(url), Some(user), Some(service)) = (args.through, args.user, args.service) {
+            let probed = through::Probed { url, user, service };
+            if let Err(error) = through::through(probed, config, &store, &mut findings).await {
+                findings.of("the way", Err(error));
             }
-            Err(error) => findings.of("database", Err(error)),
         }
     }
     shadow(config, &mut findings);
@@ -147,6 +130,61 @@ pub async fn run(args: Args, config: &Config, out: &mut Output) -> anyhow::Resul
     out.list(&findings.0)?;
     let failed = findings.0.iter().any(|finding| finding.state == "failed");
     Ok(if failed { Exit::No } else { Exit::Ok })
+}
+
+/// Looks over what can be looked at from within a serving process, which changes nothing; for so long at most.
+#[must_use]
+pub fn look_over(config: &Config) -> Vec<Looked> {
+    const MOST: Duration = Duration::from_secs(20);
+    let mut findings = Findings::default();
+    match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => {
+            let looked = runtime.block_on(tokio::time::timeout(MOST, async {
+                standing(config, &mut findings).await;
+                shadow(config, &mut findings);
+                lookups(config, &mut findings).await;
+            }));
+            if looked.is_err() {
+                findings.add(
+                    "time",
+                    "failed",
+                    format!("it took longer than {} s: the rest was not looked at", MOST.as_secs()),
+                );
+            }
+            runtime.shutdown_background();
+        }
+        Err(error) => findings.add("system", "failed", error.to_string()),
+    }
+    findings.0.into_iter().map(|Finding { check, state, detail }| Looked { check, state, detail }).collect()
+}
+
+/// Looks at the database, its schema and how it is used; the directory where it can be used.
+async fn standing(config: &Config, findings: &mut Findings) -> Option<Arc<Directory>> {
+    let usable = schema(&config.database, findings).await;
+    if let Database::Postgres(database) = &config.database
+        && usable
+    {
+        match database.target() {
+            Ok(target) => match postgres::inspect(&target, &postgres::Options::default()).await {
+                Ok(found) => server(&found, database.connections, findings),
+                Err(error) => findings.of("database", Err(error.into())),
+            },
+            Err(error) => findings.of("database", Err(error.into())),
+        }
+    }
+    if !usable {
+        return None;
+    }
+    match store::open(&config.database).await {
+        Ok(store) => {
+            usernames(&store, config.identity.accounts.usernames, findings).await;
+            Some(store)
+        }
+        Err(error) => {
+            findings.of("database", Err(error));
+            None
+        }
+    }
 }
 
 /// How much of the policy protects nothing.

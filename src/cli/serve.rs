@@ -97,7 +97,9 @@ pub async fn serve(
     let address = listeners.data_address()?;
     let management = listeners.management_address()?;
     let limit = config.drain.limit;
-    let mut server = Server::start(config, listeners, policy, store, control).await?;
+    let looked_over = config.clone();
+    let doctor = Arc::new(move || super::doctor::look_over(&looked_over));
+    let mut server = Server::start_with_doctor(config, listeners, policy, store, control, doctor).await?;
     let trigger = source.map(|source| {
         let trigger = Trigger::default();
         server.reload(source, trigger.clone(), control);

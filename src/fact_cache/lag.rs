@@ -28,7 +28,9 @@ impl Lag {
         self.total().count()
     }
 
-    fn total(&self) -> LatencyTotal {
+    /// All that was measured since the start.
+    #[must_use]
+    pub fn total(&self) -> LatencyTotal {
         let mut total = LatencyTotal::default();
         self.0.add_to(&mut total);
         total

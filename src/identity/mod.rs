@@ -40,6 +40,7 @@ use session::SessionToken;
 use settings::{JwtIssuer, JwtKeys, Settings};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use thiserror::Error;
 use tokio::runtime::Handle;
 
@@ -58,6 +59,8 @@ pub struct Identity {
     second_factors: Option<Arc<SecondFactors>>,
     /// Where credentials stand besides `Authorization`.
     pub places: Places,
+    /// Sessions that began, since the start.
+    begun: AtomicU64,
 }
 
 /// Django's secrets as they are now.
@@ -159,7 +162,19 @@ impl Identity {
         let session = settings.session.clone();
         let django = settings.django.as_ref().map(|django| DjangoSessions::new(django, django_cache)).transpose()?;
         let second_factors = None;
-        Ok(Self { fact_cache, store, issuers, sesame, scope, session, django, passwords, second_factors, places })
+        Ok(Self {
+            fact_cache,
+            store,
+            issuers,
+            sesame,
+            scope,
+            session,
+            django,
+            passwords,
+            second_factors,
+            places,
+            begun: AtomicU64::new(0),
+        })
     }
 
     /// What must be found out of a credential; `None` where its form alone says that it is nobody's.
@@ -353,7 +368,14 @@ impl Identity {
             instead_of: old.map(TokenDigest::of),
         };
         self.store.create_session(session).await?;
+        self.begun.fetch_add(1, Ordering::Relaxed);
         Ok(settings.set(&token))
+    }
+
+    /// How many sessions began here, since the start.
+    #[must_use]
+    pub fn sessions_begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
     }
 
     async fn sesame(&self, token: &str) -> Lookup {

@@ -30,7 +30,9 @@ impl Readiness {
         Self { stage, fact_cache, reloads, redis }
     }
 
-    fn checks(&self) -> Vec<(&'static str, Check)> {
+    /// What it rests on, and how that is.
+    #[must_use]
+    pub fn checks(&self) -> Vec<(&'static str, Check)> {
         let stage = match *self.stage.borrow() {
             Stage::Starting => Check::Failed("starting"),
             Stage::Ready => Check::Ok,

@@ -85,6 +85,17 @@ pub struct LatencyTotal {
 }
 
 impl LatencyTotal {
+    /// The bound in microseconds below which so large a share of them is; `None` where there are none, or it is above all bounds.
+    #[must_use]
+    pub fn within(&self, percent: u64) -> Option<u64> {
+        let (count, mut seen) = (self.count(), 0);
+        let mut counted = BOUNDS.iter().zip(self.buckets).filter(|_| count > 0);
+        counted.find_map(|(bound, bucket)| {
+            seen += bucket;
+            (seen * 100 >= count * percent).then_some(*bound)
+        })
+    }
+
     #[must_use]
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum::<u64>() + self.above

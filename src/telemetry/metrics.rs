@@ -4,6 +4,7 @@
 //! when the route is first used, so that a policy of ten thousand routes costs what its busy ones cost.
 
 use super::counters::{BOUNDS, Count, Latency, LatencyTotal};
+use super::minutes::Refusals;
 use crate::decision::{Reason, ShadowVerdict};
 use http::StatusCode;
 use parking_lot::Mutex;
@@ -323,6 +324,31 @@ impl Metrics {
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)
+    }
+
+    /// How many requests were let through, and how many refused, since the start; of routes that are in force.
+    #[must_use]
+    pub fn outcomes(&self) -> (u64, u64) {
+        let totals = self.totals();
+        let allowed = totals.values().map(|total| total.allowed).sum();
+        (allowed, totals.values().flat_map(|total| &total.refused.0).sum())
+    }
+
+    /// What was refused most often, by route and reason, since the start.
+    #[must_use]
+    pub fn refusals(&self, most: usize) -> Vec<Refusals> {
+        let mut all: Vec<Refusals> = Vec::new();
+        for (route, total) in self.totals() {
+            let counted = Reason::ALL.iter().zip(&total.refused.0).filter(|(_, count)| **count > 0);
+            all.extend(counted.map(|(reason, count)| Refusals {
+                route: route.clone(),
+                reason: *reason,
+                count: *count,
+            }));
+        }
+        all.sort_by_key(|refusals| std::cmp::Reverse(refusals.count));
+        all.truncate(most);
+        all
     }
 
     fn totals(&self) -> BTreeMap<String, RouteTotal> {

@@ -124,7 +124,8 @@ pub struct Head {
 
 impl Head {
     /// `member`, `foreign member`, `ann in acme`, `ann elsewhere`
-    fn words(&self) -> String {
+    #[must_use]
+    pub fn words(&self) -> String {
         let Self { who, whose } = self;
         match whose.as_str() {
             "own" | "" => who.clone(),

@@ -1,6 +1,7 @@
 //! The admin UI: who enters, what is shown, and that everybody can use it.
 
 mod rooms;
+mod rooms_policy;
 mod rooms_use;
 
 use crate::login::browser::{self, Browser};
@@ -60,6 +61,13 @@ pub fn send(browser: &mut Browser<'_>, page: &str, fields: &[(&str, &str)]) -> A
     let mut all = vec![("postern_csrf", csrf.as_str())];
     all.extend_from_slice(fields);
     browser.ask("POST", page.split('?').next().unwrap(), Some(&all))
+}
+
+/// What a command prints to standard output, also one that ends with another exit code than 0.
+pub fn printed(home: &Path, args: &[&str]) -> String {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_postern"));
+    let done = command.args(args).current_dir(home).env("POSTERN_DATA_DIR", home).output().unwrap();
+    String::from_utf8(done.stdout).unwrap()
 }
 
 /// A Chromium in which somebody is logged in, led to a page.

@@ -16,7 +16,7 @@ mod twins;
 mod versions;
 
 use crate::support::{Answer, Gate, ORG_A, ORG_B, Options, Who, World, request};
-pub use pages::axe;
+pub use pages::{axe, escaped};
 use serde_json::{Value, json};
 
 /// What Administrators may, in openwisp-users.
