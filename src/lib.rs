@@ -46,4 +46,5 @@ pub mod server;
 pub mod telemetry;
 pub mod tools;
 pub mod upstream;
+pub mod webauthn;
 pub mod yaml;

@@ -8,7 +8,7 @@ pub mod fetch;
 pub mod key;
 pub mod principal;
 pub mod ring;
-mod strict;
+pub mod strict;
 pub mod token;
 
 use crate::directory::Directory;
