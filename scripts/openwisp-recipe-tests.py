@@ -21,6 +21,8 @@ KINDS = {
     "named": ["-", ".", "403 org_level_missing", ".", ".", "403 org_foreign", ".", "403 permission_missing", "403 org_foreign", "i"],
     # IsOrganizationManager, of whichever organization, and DjangoModelPermissions.
     "manager": ["-", ".", "403 org_level_missing", ".", ".", ".", ".", "403 permission_missing", "403 org_level_missing", "i"],
+    # Somebody of acme, who is nobody's superuser.
+    "person": ["-", ".", "403 org_level_missing", ".", ".", "403 condition_false", ".", "403 permission_missing", "403 org_level_missing", "i"],
     "member of acme": ["-", ".", ".", ".", ".", "404 org_foreign", ".", ".", "404 org_foreign", "i"],
     "superuser": ["-", ".", *["403 superuser_only"] * 7, "i"],
     # IsAuthenticated, and a permission.
@@ -71,10 +73,10 @@ FILES = {
         ("permission", "POST", f"{USERS}/organization/", "openwisp_users.organization", "{}", None),
         ("object", "GET PUT PATCH DELETE", f"{USERS}/organization/<acme>/", "openwisp_users.organization", None, None),
         ("manager", "GET POST", f"{USERS}/user/", "openwisp_users.user", None, None),
-        ("manager", DETAIL, f"{USERS}/user/<u>/", "openwisp_users.user", None, None),
-        ("authenticated", "PUT", f"{USERS}/user/<u>/password/", None, None, None),
-        ("authenticated", "GET POST", f"{USERS}/user/<u>/email/", None, None, None),
-        ("authenticated", DETAIL, f"{USERS}/user/<u>/email/7/", None, None, None),
+        ("person", DETAIL, f"{USERS}/user/<u>/", "openwisp_users.user", None, None),
+        ("person", "PUT", f"{USERS}/user/<u>/password/", "openwisp_users.user", None, None),
+        ("person", "GET POST", f"{USERS}/user/<u>/email/", "account.emailaddress", None, None),
+        ("person", DETAIL, f"{USERS}/user/<u>/email/7/", "account.emailaddress", None, None),
         ("permission", "GET POST", f"{USERS}/group/", "openwisp_users.group", None, None),
         ("permission", DETAIL, f"{USERS}/group/7/", "openwisp_users.group", None, None),
         ("authenticated", "POST", f"{USERS}/user/password/change/", None, None, None),
@@ -301,6 +303,7 @@ def write(name, rows):
     lines += ["    device: { x: { organization: acme, is_deactivated: false }, acme: acme, bolt: bolt }"]
     lines += ["    ca: { 7: acme }", "    cert: { 7: acme }", "    image_file: { x/image.bin: acme }", "    batch_file: { acme/acme/people.csv: acme }",
               "    dashboard: { acme: { organization: acme, has_others: false } }", "    notification: { x: { organization: null, recipient: nobody } }",
+              f"    person: {{ u: {{ organization: null, is_superuser: false, managers: {' '.join(str(id_of(name)) for name in ['manager', 'owner', 'both', 'plain'])} }} }}",
               f"    setting: {{ x: {{ organization: null, owner: {id_of('u')} }} }}", "    membership: { u/acme: acme }", "    user_group: { x/u: acme }",
               "    member_of_group: { u/acme: acme }",
               f"    group_of_body: {{ x: {{ organization: acme, organization_id: {id_of('acme')} }} }}", "tests:"]
