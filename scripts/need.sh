@@ -13,6 +13,12 @@ build     cmake                                      cmake
 build     make                                       make
 python    python3:ensurepip                          python3 python3-venv
 postgres  /usr/lib/postgresql/*/bin/initdb           postgresql
+modules   /usr/lib/postgresql/*/bin/initdb           postgresql
+modules   /usr/share/postgresql/*/extension/postgis.control postgresql-postgis
+modules   influxd                                    influxdb
+modules   /usr/lib/*/libpangoft2-1.0.so.0            libpangoft2-1.0-0
+modules   /usr/lib/*/libharfbuzz-subset.so.0         libharfbuzz-subset0
+modules   python3:ensurepip                          python3 python3-venv
 redis     redis-server                               redis-server
 redis     redis-cli                                  redis-tools
 peers     pgbouncer                                  pgbouncer

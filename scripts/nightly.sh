@@ -6,7 +6,7 @@
 #   schemathesis more requests to the identity API, made of its own description, from another seed each day
 #   judge        verdicts beside those of the independent judge, a million of them
 #   narrowings   a million of narrowed tokens: beside the judge, and beside what their users may without them; optimized
-#   openwisp     every request to openwisp-users' building blocks, guarded by themselves and by the gate
+#   openwisp     every request to openwisp-users' building blocks and to all of OpenWISP's modules, guarded by themselves and by the gate
 #   targets      every target of up to seven bytes behind the slash, as readers behind a gate read it
 #   mutants      faults put into the decision, targets, hygiene of headers and the cache of facts, each to be noticed by a test
 #   budgets      instructions per request, and throughput beside HAProxy and nginx
@@ -63,7 +63,8 @@ judge() {
 }
 
 openwisp() {
-    OPENWISP_ALL=1 cargo test --locked --test it openwisp::
+    OPENWISP_ALL=1 cargo test --locked --test it openwisp::a_naked
+    OPENWISP_ALL=1 cargo test --locked --test it openwisp_guarded
 }
 
 targets() {
@@ -90,7 +91,7 @@ fresh() {
 failed=()
 for section in "$@"; do
     case $section in
-        fuzz | properties | schemathesis | judge | narrowings | targets | mutants | budgets | fresh) ;;
+        fuzz | properties | schemathesis | judge | narrowings | openwisp | targets | mutants | budgets | fresh) ;;
         *) echo "nightly.sh knows no section $section" >&2; exit 2 ;;
     esac
     printf '\n=== %s (%s s)\n' "$section" "$SECONDS"

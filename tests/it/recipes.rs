@@ -1,6 +1,7 @@
 //! The documentation's policies: each is accepted without a word, does what its tests say, and is printed as it is.
 
 mod openwisp;
+mod openwisp_guarded;
 mod openwisp_site;
 mod openwisp_tables;
 
