@@ -184,6 +184,20 @@ fn a_registration_that_breaks_one_step_is_refused() {
         spoil(&mut said);
         assert_eq!(said.register(), Err(*failure), "{what}");
     }
+    // 20, of keys that are right but for one thing: `crv`, and a zero before a modulus (RFC 8230, 4).
+    let mut said = right.clone();
+    assert_eq!(said.key.get(5..7), Some(&[0x20, 1][..]));
+    said.key[6] = 2;
+    assert_eq!(said.register(), Err(Failure::PublicKey));
+    let rsa = Key::all().into_iter().find(|key| key.algorithm() == -257).unwrap();
+    let mut said = Said::new("webauthn.create", &rsa);
+    let at = said.key.windows(3).position(|part| part == [0x59, 0x01, 0x00]).unwrap();
+    said.key.splice(at..at + 3, [0x59, 0x01, 0x01, 0x00]);
+    assert_eq!(said.register(), Err(Failure::PublicKey));
+    // 13, of one that is larger than any.
+    let statement = write(&Value::Map(vec![(Value::Text("x"), Value::Bytes(&[0; 33_000]))]));
+    let said = Said { format: "tpm", statement, ..right.clone() };
+    assert_eq!(said.register(), Err(Failure::Attestation));
     // 13, of the object itself.
     let object = right.attestation(&right.data(true));
     let text = |object: &[u8]| register(expected(&party()), &right.client_data(), object);
