@@ -76,6 +76,9 @@ pub enum StartError {
          `ulimit -n`, LimitNOFILE= of systemd, --ulimit nofile= of a container"
     )]
     Descriptors(usize),
+    /// The style sheet of the admin UI cannot be read.
+    #[error("cannot start: `admin_ui.style`: {0}")]
+    Style(std::io::Error),
     /// The certificates cannot be served.
     #[error("cannot start: {0}")]
     Tls(#[from] TlsError),
@@ -366,6 +369,8 @@ impl Server {
                     doctor,
                     control: Control(control.clone()),
                     kept: admin::Kept::default(),
+                    style: admin::Style::new(settings.style.as_deref()).map_err(StartError::Style)?,
+                    name: settings.name.clone(),
                 };
                 Some(admin::Service::new(Arc::new(admin)))
             }

@@ -46,6 +46,8 @@ pub(super) const EVERY_PAGE: [(HeaderName, HeaderValue); 2] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum For {
     Staff,
+    /// Whoever may see such records, by a permission in which `{}` is the action.
+    SeeingRecords(&'static str),
     Superusers,
 }
 
@@ -62,6 +64,11 @@ pub struct Place {
 /// The navigation, in its order.
 const PLACES: &[Place] = &[
     Place { group: "", path: "/", text: "Home", who: For::Staff },
+    records("/user/", "Users", "openwisp_users.{}_user"),
+    records("/organization/", "Organizations", "openwisp_users.{}_organization"),
+    records("/group/", "Groups", "openwisp_users.{}_group"),
+    Place { group: "Records", path: "/super-role/", text: "Super roles", who: For::Superusers },
+    records("/permission/", "Permissions", "auth.{}_permission"),
     Place { group: "Policy", path: policy::ROUTES, text: "Routes", who: For::Superusers },
     Place { group: "Policy", path: policy::EXPLAIN, text: "Explain", who: For::Superusers },
     Place { group: "Policy", path: policy::REFUSALS, text: "Refusals", who: For::Superusers },
@@ -70,6 +77,10 @@ const PLACES: &[Place] = &[
     Place { group: "Policy", path: policy::CANDIDATE, text: "Try another", who: For::Superusers },
     Place { group: "Operations", path: OPERATIONS, text: "This replica", who: For::Superusers },
 ];
+
+const fn records(path: &'static str, text: &'static str, permission: &'static str) -> Place {
+    Place { group: "Records", path, text, who: For::SeeingRecords(permission) }
+}
 
 /// A link.
 #[derive(Clone, Debug)]
@@ -90,6 +101,8 @@ pub struct Group {
 #[derive(Clone, Debug, Default)]
 pub struct Frame {
     pub style: String,
+    /// What the pages call themselves.
+    pub name: String,
     pub home: String,
     pub title: String,
     pub nav: Vec<Group>,
@@ -113,6 +126,7 @@ impl Frame {
         let at = |path: &str| admin.api.links.at(path);
         let mut frame = Self {
             style: assets::style(admin),
+            name: admin.name.clone(),
             home: admin.prefix.to_string(),
             title: title.to_owned(),
             ..Self::default()
@@ -124,7 +138,7 @@ impl Frame {
         frame.username = asker.user.username.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default();
         (frame.account, frame.logout) = (at(ACCOUNT), at(LOGOUT));
         if asker.user.is_staff || asker.user.is_superuser {
-            frame.nav = navigation(admin, asker.user.is_superuser, path);
+            frame.nav = navigation(admin, asker, path);
         }
         frame
     }
@@ -140,12 +154,20 @@ impl Frame {
     }
 }
 
-fn navigation(admin: &Admin, is_superuser: bool, path: &str) -> Vec<Group> {
+fn navigation(admin: &Admin, asker: &Snapshot, path: &str) -> Vec<Group> {
+    let is_superuser = asker.user.is_superuser;
     let is_under = |place: &Place| place.path == path || (place.path != "/" && path.starts_with(place.path));
     // The longest of those that lead here is the one.
     let here = PLACES.iter().filter(|place| is_under(place)).map(|place| place.path.len()).max();
     let mut groups: Vec<Group> = Vec::new();
-    for place in PLACES.iter().filter(|place| is_superuser || place.who == For::Staff) {
+    let may = |place: &&Place| match place.who {
+        For::Staff => true,
+        For::SeeingRecords(permission) => {
+            ["view", "change"].iter().any(|action| asker.has_permission_everywhere(&permission.replace("{}", action)))
+        }
+        For::Superusers => false,
+    };
+    for place in PLACES.iter().filter(|place| is_superuser || may(place)) {
         let is_here = is_under(place) && Some(place.path.len()) == here;
         let link = Anchor { text: place.text.to_owned(), href: admin.at(place.path), is_here };
         match groups.last_mut().filter(|group| group.name == place.group) {

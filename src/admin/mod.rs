@@ -6,13 +6,17 @@
 
 mod assets;
 mod chart;
+mod export;
 pub mod frame;
 pub mod gate;
 mod home;
 mod moment;
 pub mod operations;
 mod policy;
+mod records;
 mod router;
+
+pub use assets::Style;
 
 use crate::api::error::ApiError;
 use crate::api::links::ESCAPED;
@@ -69,6 +73,9 @@ pub struct Admin {
     /// Where what takes long is done.
     pub control: Control,
     pub kept: Kept,
+    pub style: Style,
+    /// What the pages call themselves.
+    pub name: String,
 }
 
 /// What pages keep between requests, and what they do one at a time.

@@ -1,7 +1,7 @@
 //! All pages, and what stands around them.
 
 use super::frame::EVERY_PAGE;
-use super::{Admin, assets, gate, home, operations, policy, unknown};
+use super::{Admin, assets, export, gate, home, operations, policy, records, unknown};
 use crate::api::router::{everywhere, heard};
 use crate::api::words::in_their_language;
 use axum::Router;
@@ -14,7 +14,12 @@ use std::sync::Arc;
 
 pub(super) fn router(admin: &Arc<Admin>) -> Router {
     let superusers = policy::router().merge(operations::router()).route_layer(from_fn(gate::superusers));
-    let pages = Router::new().route("/", get(home::show)).merge(superusers).fallback(unknown);
+    let pages = Router::new()
+        .route("/", get(home::show))
+        .route("/user/export/", any(export::answer))
+        .merge(records::routes(admin))
+        .merge(superusers)
+        .fallback(unknown);
     let changes = from_fn_with_state(Arc::clone(&admin.api), heard);
     let pages = pages.layer(changes).layer(from_fn_with_state(Arc::clone(admin), gate::enter));
     // Whoever is shown that they may not enter is shown it in style.

@@ -4,6 +4,7 @@ use super::Api;
 use super::error::ApiError;
 use super::page::STYLE;
 use super::paths::ASSETS;
+use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use data_encoding::HEXLOWER;
@@ -23,12 +24,12 @@ pub(crate) fn named(name: &str, style: &str) -> String {
 }
 
 /// A style sheet as an answer.
-pub(crate) fn css(style: &'static str) -> Response {
+pub(crate) fn css(style: impl Into<Body>) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8")),
         (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
     ];
-    (StatusCode::OK, headers, style).into_response()
+    (StatusCode::OK, headers, style.into()).into_response()
 }
 
 /// Where the style sheet is, where nothing moves it.

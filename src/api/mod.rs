@@ -19,7 +19,7 @@ pub mod page;
 pub mod password;
 pub mod paths;
 mod provider;
-mod rest;
+pub(crate) mod rest;
 pub mod router;
 mod second_factor;
 pub mod secret_path;

@@ -1,11 +1,12 @@
 //! `admin_ui:` — whether there are pages for administrators, and where.
 
 use super::accounts::{self, Served};
-use super::keys::{Reader, Section, Shape, custom, keys};
+use super::keys::{FILE, Reader, Section, Shape, TEXT, custom, keys};
 use super::{Compat, Config, edge};
 use crate::net::listen::Address;
 use crate::policy;
 use crate::yaml::{Findings, Map, Node, Value};
+use std::path::PathBuf;
 
 /// Where the pages are, where nothing else is said.
 pub const PREFIX: &str = "/postern/";
@@ -16,11 +17,15 @@ pub struct AdminUi {
     pub prefix: Box<str>,
     /// An address of its own, in the place of the data port.
     pub listen: Option<Address>,
+    /// A style sheet behind ours.
+    pub style: Option<PathBuf>,
+    /// What the pages call themselves.
+    pub name: String,
 }
 
 impl Default for AdminUi {
     fn default() -> Self {
-        Self { prefix: PREFIX.into(), listen: None }
+        Self { prefix: PREFIX.into(), listen: None, style: None, name: "postern".to_owned() }
     }
 }
 
@@ -31,6 +36,8 @@ keys! {
         prefix, custom(Shape::Text, prefix), "What its paths begin with. [/postern/]";
         listen, custom(Shape::Text, edge::listen),
             "An address of its own, `ADDRESS:PORT` or `unix:///PATH`; it is not on the data port then. [the data port]";
+        style, FILE, "A style sheet of one's own, which counts behind the built-in one. [none]";
+        name, TEXT, "What the pages call themselves. [postern]";
     }
 }
 

@@ -35,6 +35,8 @@ pub enum Noun {
     Subject,
     /// An e-mail address of a user.
     Email,
+    /// What happened to a record.
+    History,
 }
 
 impl fmt::Display for Noun {
@@ -56,6 +58,7 @@ impl Noun {
             Self::Role => "role",
             Self::Subject => "subject",
             Self::Email => "email",
+            Self::History => "history",
         }
     }
 }
@@ -253,6 +256,7 @@ impl DirectoryError {
             Self::NotFound { noun: Noun::Organization, .. } => "name an organization by id or slug".into(),
             Self::NotFound { noun: Noun::Token, .. } => "name a token by its id, as `token list` shows it".into(),
             Self::NotFound { noun: Noun::Membership, .. } => "see `member list`".into(),
+            Self::NotFound { noun: Noun::History, .. } => "it was never written down, or is too old".into(),
             Self::NotFound { noun: Noun::Email, .. } => "name an address of the user by its number".into(),
             Self::NotFound { noun: Noun::Permission, reference } => {
                 let name = super::token::quoted(reference);

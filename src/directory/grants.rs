@@ -147,6 +147,6 @@ async fn edit_user(tx: &Tx<'_>, by: &UserSelector, edit: Grants) -> Result<Vec<G
         tx.execute(sql, &[&user, &permissions::find(tx, permission).await?.id]).await?;
     }
     let after = of_user(tx, user).await?;
-    tx.changed_as("user.permissions", json!({ "user": by.to_string() }), &before, &after);
+    tx.changed_as("user.permissions", json!({ "user": by.to_string(), "id": user }), &before, &after);
     Ok(after)
 }

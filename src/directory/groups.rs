@@ -61,7 +61,7 @@ pub(super) async fn find(tx: &Tx<'_>, by: &GroupSelector) -> Result<GroupRecord,
     tx.find("b.id = $1 OR b.name = $2", &[&id, &name], by).await
 }
 
-async fn show(tx: &Tx<'_>, by: &GroupSelector) -> Result<GroupRecord, DirectoryError> {
+pub(super) async fn show(tx: &Tx<'_>, by: &GroupSelector) -> Result<GroupRecord, DirectoryError> {
     tx.viewer.may::<GroupRecord>(Action::View)?;
     find(tx, by).await
 }

@@ -9,6 +9,7 @@ use super::selector::{OrgSelector, UserSelector};
 use super::tx::Tx;
 use super::viewer::Action;
 use crate::id::{OrgId, UserId};
+use serde_json::json;
 use uuid::Uuid;
 
 impl View {
@@ -37,6 +38,22 @@ pub(super) async fn create(tx: &Tx<'_>, new: NewMembership) -> Result<Membership
     let membership = find(tx, &organization, &user).await?;
     tx.created("membership.create", &membership);
     Ok(membership)
+}
+
+/// The same of records that are at hand, whether the viewer sees the membership afterwards or not.
+pub(super) async fn add(
+    tx: &Tx<'_>,
+    user: &UserRecord,
+    organization: &OrganizationRecord,
+    is_admin: bool,
+) -> Result<(), DirectoryError> {
+    insert(tx, user, organization, is_admin).await?;
+    let (username, slug) = (&user.username, &organization.slug);
+    let made = json!({
+        "user": user.id, "username": username, "organization": organization.id, "slug": slug, "is_admin": is_admin
+    });
+    tx.created("membership.create", &made);
+    Ok(())
 }
 
 /// Ties a user to an organization, which is theirs where they are its first manager.

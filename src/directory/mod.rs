@@ -12,6 +12,7 @@
 
 mod answers;
 pub mod audit;
+mod bulk;
 mod candidates;
 mod credentials;
 mod emails;
@@ -25,6 +26,7 @@ mod grants;
 mod group_permissions;
 mod groups;
 mod growth;
+mod history;
 mod import;
 mod jobs;
 mod keyset;
@@ -62,6 +64,7 @@ mod users;
 mod viewer;
 
 pub use answers::Repeatable;
+pub use bulk::{Changed, MOST_AT_ONCE};
 pub use candidates::{HeldRole, Holders};
 pub use credentials::{NewSession, Revocation, SessionSnapshot, SubjectRecord, UserKey};
 pub use engine::{Directory, View};
@@ -71,6 +74,7 @@ pub use fields::{CustomFields, DeclaredFields, FieldType, UnfitFields};
 pub use grants::{BundleEdit, GrantRecord, Grants, Through};
 pub use group_permissions::{GroupPermission, GroupWithPermissions};
 pub use growth::{Count, Growth};
+pub use history::HistoryOf;
 pub use import::{Import, ImportReport, ImportStream, ImportedToken, ImportedUser, Micros, Sender, SkippedRecord};
 pub use jobs::{Aging, JobRecord, Notice};
 pub use keyset::{Keyset, Place, Reach};
@@ -80,10 +84,10 @@ pub use people::{Keyed, NewPerson, Person, PersonEdit, Taken, TieChange, UserWor
 pub use position::Position;
 pub use provider_logins::{ProviderEntry, ProviderLogin, Ties};
 pub use resources::{
-    Blank, EmailEdit, EmailRecord, Field, Given, GroupRecord, HasPassword, Input, Kind, MembershipRecord, NewEmail,
-    NewGroup, NewMembership, NewOrganization, NewPermission, NewRole, NewScope, NewToken, NewUser, OrganizationEdit,
-    OrganizationRecord, PermissionEdit, PermissionRecord, Resource, RoleRecord, TokenEdit, TokenRecord, UserEdit,
-    UserRecord, record_of,
+    Blank, EmailEdit, EmailRecord, Field, Given, GroupRecord, HasPassword, HistoryRecord, Input, Kind,
+    MembershipRecord, NewEmail, NewGroup, NewMembership, NewOrganization, NewPermission, NewRole, NewScope, NewToken,
+    NewUser, OrganizationEdit, OrganizationRecord, PermissionEdit, PermissionRecord, Resource, RoleRecord, TokenEdit,
+    TokenRecord, UserEdit, UserRecord, record_of,
 };
 pub use selector::{GroupSelector, OrgSelector, RoleSelector, Scope, UserSelector};
 pub use sessions::SessionRecord;

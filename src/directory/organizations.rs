@@ -53,7 +53,7 @@ pub(super) async fn create(tx: &Tx<'_>, mut new: NewOrganization) -> Result<Orga
     Ok(organization)
 }
 
-async fn show(tx: &Tx<'_>, by: &OrgSelector) -> Result<OrganizationRecord, DirectoryError> {
+pub(super) async fn show(tx: &Tx<'_>, by: &OrgSelector) -> Result<OrganizationRecord, DirectoryError> {
     tx.viewer.may::<OrganizationRecord>(Action::View)?;
     lookup::organization(tx, by).await
 }

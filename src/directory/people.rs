@@ -253,7 +253,7 @@ async fn create(tx: &Tx<'_>, mut new: NewPerson) -> Result<Person, DirectoryErro
         if user.organization == Some(organization.id) {
             memberships::promote(tx, &user, &organization, *is_admin).await?;
         } else {
-            memberships::insert(tx, &user, &organization, *is_admin).await?;
+            memberships::add(tx, &user, &organization, *is_admin).await?;
         }
     }
     give_groups(tx, user.id, &[], &new.groups).await?;
@@ -337,7 +337,7 @@ async fn change_tie(tx: &Tx<'_>, person: &Person, change: TieChange) -> Result<(
     let (by, user) = (organization.id.into(), person.user.id.into());
     match (change, known) {
         (TieChange::Set { is_admin, .. } | TieChange::Toggle { is_admin, .. }, None) => {
-            memberships::insert(tx, &person.user, &organization, is_admin.unwrap_or(false)).await?;
+            memberships::add(tx, &person.user, &organization, is_admin.unwrap_or(false)).await?;
         }
         (TieChange::Set { is_admin: Some(is_admin), .. }, Some(known)) if known != is_admin => {
             memberships::edit(tx, &by, &user, is_admin).await?;

@@ -2,6 +2,7 @@
 
 use super::error::DirectoryError;
 use super::grants::BundleEdit;
+use super::name::PermissionName;
 use super::resources::OrganizationRecord;
 use super::selector::UserSelector;
 use super::sql::Param;
@@ -65,10 +66,13 @@ impl PermissionHolder {
         organization: Option<&OrganizationRecord>,
     ) -> Result<(), DirectoryError> {
         let BundleEdit { name: _, permissions: exactly, grants, add, remove } = edit;
+        let mut kept = Vec::new();
         if let Some(exactly) = exactly {
             for held in tx.rows(self.held, &[id]).await? {
                 let codename: String = held.get("codename")?;
-                if !exactly.iter().any(|kept| kept.as_str() == codename) {
+                if exactly.iter().any(|kept| kept.as_str() == codename) {
+                    kept.push(codename);
+                } else {
                     tx.execute(self.revoke, &[id, &held.get::<PermissionId>("id")?]).await?;
                 }
             }
@@ -78,7 +82,9 @@ impl PermissionHolder {
             let permission = permissions::find(tx, permission).await?.id;
             tx.execute(self.revoke, &[id, &permission]).await?;
         }
-        for permission in exactly.iter().flatten().chain(&grants.grant) {
+        // What it has already nobody gives.
+        let new = |permission: &&PermissionName| !kept.iter().any(|kept| kept == permission.as_str());
+        for permission in exactly.iter().flatten().filter(new).chain(&grants.grant) {
             tx.viewer.may_give(permission.as_str(), scope)?;
             let permission = permissions::find(tx, permission).await?.id;
             tx.execute(self.grant, &[id, &permission]).await?;

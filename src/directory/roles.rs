@@ -79,7 +79,7 @@ pub(super) async fn find(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, D
     }
 }
 
-async fn show(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, DirectoryError> {
+pub(super) async fn show(tx: &Tx<'_>, by: &RoleSelector) -> Result<RoleRecord, DirectoryError> {
     tx.viewer.may::<RoleRecord>(Action::View)?;
     find(tx, by).await
 }

@@ -3,6 +3,7 @@
 use super::audit::{Audit, Note, value};
 use super::error::StoreError;
 use super::fields::DeclaredFields;
+use super::history;
 use super::sql::{Failure, Insert, Param, Params, Row, Value as Parameter};
 use super::viewer::Viewer;
 use crate::facts::Snapshot;
@@ -114,8 +115,12 @@ impl<'c> Tx<'c> {
     }
 
     /// Writes the notes down: the work is done, and the engine commits next.
-    pub(super) fn end(self) -> Result<(), StoreError> {
-        self.audit.map_or(Ok(()), |audit| audit.write(&self.notes.into_inner()))
+    pub(super) async fn end(self) -> Result<(), StoreError> {
+        let Self { session, audit, notes, .. } = self;
+        let Some(audit) = audit else { return Ok(()) };
+        let notes = notes.into_inner();
+        history::keep(session, &audit.who, &notes).await?;
+        audit.write(&notes)
     }
 
     pub(super) async fn rows(&self, sql: &str, params: Params<'_>) -> Result<Vec<Row>, Failure> {

@@ -73,7 +73,7 @@ async fn must_have_primary(tx: &Tx<'_>, user: &UserRecord) -> Result<(), Directo
     if is_fine { Ok(()) } else { Err(DirectoryError::NoPrimary { user: user.username.clone() }) }
 }
 
-async fn show(tx: &Tx<'_>, by: &UserSelector) -> Result<UserRecord, DirectoryError> {
+pub(super) async fn show(tx: &Tx<'_>, by: &UserSelector) -> Result<UserRecord, DirectoryError> {
     tx.viewer.may::<UserRecord>(Action::View)?;
     lookup::user(tx, by).await
 }

@@ -99,8 +99,8 @@ impl Viewer {
         };
         let may = match self {
             Self::Operator | Self::Superuser(..) => true,
-            // Tokens are one's own, for whoever has any.
-            Self::Manager(..) if R::NOUN == Noun::Token => true,
+            // Tokens are one's own, for whoever has any; history is of a record that they may see.
+            Self::Manager(..) if matches!(R::NOUN, Noun::Token | Noun::History) => true,
             Self::Manager(user, _) => has(user, action) || action == Action::View && has(user, Action::Change),
             Self::Oneself(_) => match R::NOUN {
                 Noun::Email | Noun::Token => true,

@@ -241,7 +241,7 @@ impl Runner {
     async fn forget_answers(&self, turn: &Turn) -> Result<String, JobError> {
         let mut forgotten = 0;
         loop {
-            match self.store.forget_answers().await? {
+            match self.store.forget_answers().await? + self.store.forget_history().await? {
                 0 => return Ok(format!("{forgotten} forgotten")),
                 count => forgotten += count,
             }

@@ -1,6 +1,6 @@
 //! The description of the records' endpoints, from [`ROUTES`]: what is sent and told, and by whom.
 
-use super::routes::{ROUTES, Route, Shape};
+use super::routes::{About, ROUTES, Route, Shape};
 use super::{Audience, Verb};
 use crate::api::openapi::{Described, Extent, answers, capital, operation, schema};
 use crate::api::paths::PREFIX;
@@ -71,7 +71,7 @@ fn describe(
     let summary = format!("{}: {doing}", capital(&words.join(" ")));
     let mut told = operation(&id, &summary, route.path.split('/').next().unwrap_or_default());
     if !about.permission.is_empty() {
-        told.insert("description".to_owned(), json!(permission(about.permission, method)));
+        told.insert("description".to_owned(), json!(permission(about, method)));
     }
     let has_versions = about.has_versions && extent.has_tags;
     let operation = Operation { route, verb, extent, name, is_list, has_versions };
@@ -175,9 +175,10 @@ impl Operation<'_> {
 }
 
 /// Who may do it.
-fn permission(permission: &str, method: &Method) -> String {
-    let of = |action: &str| format!("`{}`", permission.replace("{}", action));
+fn permission(about: &About, method: &Method) -> String {
+    let of = |action: &str| format!("`{}`", about.permission.replace("{}", action));
     let needed = match *method {
+        _ if about.action.is_some() => about.action.map(of).unwrap_or_default(),
         Method::GET => format!("{} or {}", of("view"), of("change")),
         Method::POST => of("add"),
         Method::DELETE => of("delete"),

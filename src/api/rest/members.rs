@@ -17,7 +17,7 @@ const IS_ADMIN: Field = Field::flag("is_admin").label("Organization manager");
 const NEW: &[Field] = &[Field::text("user").required().help("Their id, username or e-mail address"), IS_ADMIN];
 const EDIT: &[Field] = &[Field::new("user", Shape::Uuid).read_only(), IS_ADMIN.required()];
 
-const PERMISSION: &str = "openwisp_users.{}_organizationuser";
+pub(super) const PERMISSION: &str = "openwisp_users.{}_organizationuser";
 
 /// The list.
 pub(super) struct Members(pub OrgId);
@@ -30,6 +30,7 @@ impl Endpoint for Members {
     const PERMISSION: &'static str = PERMISSION;
     const METHODS: Methods = LIST;
     const LISTED: &'static [directory::Field] = MembershipRecord::FIELDS;
+    const COLUMNS: &'static [&'static str] = &["username", "level", "created"];
 
     fn fields(_: Audience) -> &'static [Field] {
         NEW

@@ -10,6 +10,8 @@ mod cursors;
 mod description;
 mod emails;
 mod groups;
+mod history;
+mod holders;
 mod keys;
 mod magic_link;
 mod me;
@@ -17,7 +19,7 @@ mod members;
 mod moment;
 mod once;
 mod organizations;
-mod pages;
+pub(crate) mod pages;
 mod paging;
 mod permissions;
 mod records;
@@ -26,12 +28,15 @@ mod roles;
 mod routes;
 pub(super) mod show;
 mod tokens;
+mod user_access;
+mod user_members;
 mod user_password;
 mod users;
 mod versions;
 
 pub(super) use description::paths;
-pub(super) use routes::{is_path, router};
+pub(super) use routes::is_path;
+pub(crate) use routes::{paths as record_paths, router};
 
 use super::error::{ApiError, json_answer};
 use super::openapi::schema;
@@ -84,6 +89,8 @@ trait Endpoint: Send + Sync {
     const NAME: &'static str;
     /// What permits to use it, as Django names it; `{}` is the action.
     const PERMISSION: &'static str;
+    /// The action, of all its methods, where HTTP's would say another.
+    const ACTION: Option<&'static str> = None;
     const METHODS: Methods = RECORD;
     /// Whether it is one record, with an ETag.
     const HAS_VERSIONS: bool = false;
@@ -95,6 +102,10 @@ trait Endpoint: Send + Sync {
 
     /// What lists filter, search and order by.
     const LISTED: &'static [RecordField] = &[];
+    /// What an operator wants to see in a list; all that is told where nothing is said.
+    const COLUMNS: &'static [&'static str] = &[];
+    /// Whether what an address says of its fields is shown, to be confirmed by a button, and what was done is told.
+    const IS_CONFIRMED: bool = false;
     /// Whether what it makes is told with a secret, this once.
     const TELLS_SECRET: bool = false;
 
@@ -140,6 +151,9 @@ const LIST: Methods = Methods {
     allow: "GET, POST, HEAD, OPTIONS",
     verbs: &[(Method::GET, Verb::List), (Method::POST, Verb::Create), (Method::HEAD, Verb::List)],
 };
+/// What is listed and never made.
+const READ: Methods =
+    Methods { allow: "GET, HEAD, OPTIONS", verbs: &[(Method::GET, Verb::List), (Method::HEAD, Verb::List)] };
 const RECORD: Methods = Methods {
     allow: "GET, PUT, PATCH, DELETE, HEAD, OPTIONS",
     verbs: &[
@@ -150,6 +164,19 @@ const RECORD: Methods = Methods {
         (Method::HEAD, Verb::Read),
     ],
 };
+
+/// Where pages of records stand, where that is not in the API: what their paths begin with, in the place of the API's prefix. Whoever
+/// calls the records' routes for pages puts it among a request's extensions, and finds the page among the answer's.
+#[derive(Clone, Debug)]
+pub(crate) struct Site(pub Arc<str>);
+
+/// Where something below the API's prefix is.
+fn at(api: &Api, site: Option<&Site>, path: &str) -> String {
+    match (site, path.strip_prefix(super::paths::PREFIX)) {
+        (Some(Site(base)), Some(rest)) => format!("{base}{rest}"),
+        _ => api.links.at(path),
+    }
+}
 
 /// Whom fields are for.
 #[derive(Clone, Copy, Debug)]
@@ -291,6 +318,10 @@ impl Call {
         if !self.is_superuser() {
             return Err(ApiError::Missing);
         }
+        // What is read is looked for with it.
+        if matches!(self.request.method, Method::GET | Method::HEAD) {
+            return Ok(());
+        }
         let found = self.view.organization_record(&organization.into()).await;
         found.map(drop).map_err(refused::refused::<OrganizationRecord>)
     }
@@ -299,9 +330,18 @@ impl Call {
         ApiError::Forbidden(Reason::PermissionMissing, FORBIDDEN)
     }
 
-    /// Where something of the API is.
+    /// Where a record is, or a list.
     fn path(&self, rest: &str) -> String {
-        self.api.links.at(&format!("{}{rest}", super::paths::PREFIX))
+        at(&self.api, self.site(), &format!("{}{rest}", super::paths::PREFIX))
+    }
+
+    /// Where this request went.
+    fn here(&self) -> String {
+        at(&self.api, self.site(), self.request.uri.path())
+    }
+
+    fn site(&self) -> Option<&Site> {
+        self.request.extensions.get()
     }
 
     fn is_superuser(&self) -> bool {
@@ -322,14 +362,15 @@ impl Call {
 
     /// Whether Django's permission for a method is there.
     fn is_permitted<E: Endpoint>(&self, endpoint: &E, method: &Method) -> bool {
-        endpoint.own() == Some(self.asker.user.id) || self.has_permission(E::PERMISSION, method)
+        endpoint.own() == Some(self.asker.user.id) || self.has_permission((E::PERMISSION, E::ACTION), method)
     }
 
-    fn has_permission(&self, permission: &str, method: &Method) -> bool {
+    fn has_permission(&self, (permission, action): (&str, Option<&str>), method: &Method) -> bool {
         let has = |action: &str| self.asker.has_permission_everywhere(&permission.replace("{}", action));
         self.is_superuser()
             || permission.is_empty()
             || match *method {
+                _ if action.is_some() => action.is_some_and(has),
                 Method::GET => has("view") || has("change"),
                 Method::HEAD => has("view"),
                 Method::POST => has("add"),
@@ -352,7 +393,7 @@ async fn run<E: Endpoint>(
     let (request, body) = request.into_parts();
     let as_asked = negotiate(request.uri.query(), &request.headers);
     let shown = as_asked.as_ref().copied().unwrap_or_default();
-    if shown.html && api.browsable {
+    if request.extensions.get::<Site>().is_some() || shown.html && api.browsable {
         return pages::answer(endpoint, path, &api, from, (request, body), shown).await;
     }
     let done = match as_asked {
@@ -365,6 +406,16 @@ async fn run<E: Endpoint>(
     let allow = E::METHODS.allow;
     let response = done.map_or_else(|error| error.answer(&api, allow), |(done, tag)| done.answer(allow, tag));
     if response.status() == StatusCode::NOT_MODIFIED { response } else { show::show(response, shown, E::NAME).await }
+}
+
+/// Answers where a key of a path is none: nothing is there, and browsers are shown so.
+async fn nothing(path: &'static str, api: Arc<Api>, from: (Client, Origin), request: Request) -> Response {
+    let shown = negotiate(request.uri().query(), request.headers()).unwrap_or_default();
+    // The reference has a page of Django's there.
+    if request.extensions().get::<Site>().is_some() || shown.html && api.browsable && !api.compat {
+        return pages::nothing(path, &api, from, request).await;
+    }
+    ApiError::NoRoute.answer(&api, "")
 }
 
 /// Does what is asked, and tells what is there now, with its tag.

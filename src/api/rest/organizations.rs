@@ -7,6 +7,7 @@ use super::{Audience, Call, Done, Endpoint, LIST, Methods, Verb, Versions, keys,
 use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Data, Datum, Field, Shape};
+use crate::compat::openwisp::value::Value;
 use crate::directory::{
     self, DirectoryError, Given, Input, List, NewOrganization, OrganizationEdit, OrganizationRecord, Resource, Unique,
     View, Viewer,
@@ -48,6 +49,7 @@ impl Endpoint for Organizations {
     const PERMISSION: &'static str = "openwisp_users.{}_organization";
     const METHODS: Methods = LIST;
     const LISTED: &'static [directory::Field] = OrganizationRecord::FIELDS;
+    const COLUMNS: &'static [&'static str] = &["name", "slug", "is_active", "email", "created"];
 
     fn fields(_: Audience) -> &'static [Field] {
         IN_LISTS
@@ -190,6 +192,14 @@ async fn edit(call: &Call, id: OrgId, body: Body, partial: bool) -> Result<Done,
 /// Which membership makes an owner: `Ok(None)` where nobody is to be one.
 async fn owned_by(call: &Call, id: OrgId, owner: &Data) -> Result<Result<Option<Uuid>, String>, ApiError> {
     let Some(keys) = owner.keys("organization_user") else { return Ok(Ok(None)) };
+    // Where members are too many to choose from, people write down who it is.
+    if let Some(name) = keys.first().and_then(Value::as_str).filter(|text| !call.is_compat() && text.len() < 32) {
+        return match call.view.membership(&id.into(), &name.into()).await {
+            Ok(found) => Ok(Ok(Some(found.id))),
+            Err(DirectoryError::Store(error)) => Err(refused::<OrganizationRecord>(error.into())),
+            Err(_) => Ok(Err("There is no such member.".to_owned())),
+        };
+    }
     let (membership, unknown) = match keys::named(keys) {
         Ok(named) => named,
         Err(problem) => return Ok(Err(problem)),

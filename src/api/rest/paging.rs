@@ -115,7 +115,7 @@ pub(super) fn link(call: &Call, query: &[(String, String)], name: &str, value: O
     let encoded = |text: &str| utf8_percent_encode(text, ENCODED).to_string().replace(' ', "+");
     let query: Vec<String> =
         query.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
-    let path = call.api.links.at(call.request.uri.path());
+    let path = call.here();
     let sign = if query.is_empty() { "" } else { "?" };
     format!("{}{path}{sign}{}", call.origin.0, query.join("&"))
 }

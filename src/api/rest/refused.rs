@@ -51,6 +51,7 @@ const fn model(noun: Noun) -> &'static str {
         Noun::Token => "Token",
         Noun::Permission => "Permission",
         Noun::Role => "Role",
+        Noun::History => "LogEntry",
         Noun::User | Noun::Subject => "User",
     }
 }

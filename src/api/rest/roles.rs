@@ -9,8 +9,8 @@ use crate::compat::openwisp::fields::FieldErrors;
 use crate::compat::openwisp::serializer::{Data, Field, Keys, Shape};
 use crate::directory::name::RightsName;
 use crate::directory::{
-    self, BundleEdit, DirectoryError, Grants, List, NewRole, Noun, Resource, RoleRecord, RoleSelector, Scope, Unique,
-    View,
+    self, BundleEdit, DirectoryError, Grants, List, NewRole, Noun, OrgSelector, Resource, RoleRecord, RoleSelector,
+    Scope, Unique, View,
 };
 use crate::id::{OrgId, RoleId};
 use async_trait::async_trait;
@@ -40,6 +40,15 @@ async fn initial(call: &Call, organization: Option<OrgId>) -> Result<(), ApiErro
     }
 }
 
+/// That who asks sees roles where this one is.
+pub(super) async fn must_be_there(call: &Call, by: &RoleSelector) -> Result<(), ApiError> {
+    let organization = match &by.scope {
+        Some(Scope::Organization(OrgSelector::Id(id))) => Some(*id),
+        _ => None,
+    };
+    initial(call, organization).await
+}
+
 fn scope<O: From<OrgId>>(organization: Option<OrgId>) -> Scope<O> {
     organization.map_or(Scope::Everywhere, |id| Scope::Organization(id.into()))
 }
@@ -64,6 +73,7 @@ impl Endpoint for Roles {
     const PERMISSION: &'static str = PERMISSION;
     const METHODS: Methods = LIST;
     const LISTED: &'static [directory::Field] = RoleRecord::FIELDS;
+    const COLUMNS: &'static [&'static str] = &["name", "users", "permissions"];
 
     fn fields(_: Audience) -> &'static [Field] {
         FIELDS
@@ -149,7 +159,7 @@ impl Endpoint for One {
 }
 
 impl One {
-    fn selector(&self) -> RoleSelector {
+    pub(super) fn selector(&self) -> RoleSelector {
         RoleSelector { text: self.1.to_string(), scope: Some(scope(self.0)) }
     }
 }

@@ -1,11 +1,10 @@
 //! All paths of records, once: the router, the slash that is added where it is missing, and the API's description derive from this list.
 
-use super::super::error::ApiError;
 use super::super::paths::PREFIX;
 use super::super::{Api, Client, Origin};
 use super::{
-    Audience, Endpoint, Methods, Verb, emails, groups, keys, magic_link, me, members, organizations, permissions,
-    roles, run, tokens, user_password, users,
+    Audience, Endpoint, Methods, Verb, emails, groups, history, holders, keys, magic_link, me, members, nothing,
+    organizations, permissions, roles, run, tokens, user_access, user_members, user_password, users,
 };
 use crate::compat::openwisp::serializer::Field;
 use crate::directory::Field as RecordField;
@@ -15,17 +14,23 @@ use axum::extract::{Extension, RawPathParams, Request, State};
 use axum::routing::{MethodRouter, any};
 use serde_json::Value as Json;
 use std::sync::{Arc, LazyLock};
+use uuid::Uuid;
 
 pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
     vec![
         route("organization/", || organizations::Organizations),
         route("organization/{id}/", organizations::One),
+        route("organization/{id}/history/", history::OfOrganization),
         route("organization/{id}/member/", members::Members),
         route("organization/{id}/member/{user}/", members::One),
         route("organization/{id}/role/", |id: OrgId| roles::Roles(Some(id))),
         route("organization/{id}/role/{role}/", |id: OrgId, role: RoleId| roles::One(Some(id), role)),
+        route("organization/{id}/role/{role}/user/", |id: OrgId, role: RoleId| holders::OfRole(Some(id), role)),
+        route("organization/{id}/role/{role}/history/", |id: OrgId, role: RoleId| history::OfRole(Some(id), role)),
         route("super-role/", || roles::Roles(None)),
         route("super-role/{role}/", |role: RoleId| roles::One(None, role)),
+        route("super-role/{role}/user/", |role: RoleId| holders::OfRole(None, role)),
+        route("super-role/{role}/history/", |role: RoleId| history::OfRole(None, role)),
         route("permission/", || permissions::Permissions),
         route("permission/{number}/", permissions::One),
         route("me/", || me::Me),
@@ -34,13 +39,26 @@ pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         route("me/token/{id}/rotate/", tokens::Rotate),
         route("me/token/{id}/revoke/", tokens::Revoke),
         route("user/", || users::Users),
+        route("user/bulk/", || users::Bulk),
         route("user/{id}/", users::One),
         route("user/{id}/password/", user_password::Password),
         route("user/{id}/magic-link/", magic_link::MagicLink),
         route("user/{id}/email/", emails::Emails),
         route("user/{id}/email/{number}/", emails::One),
+        route("user/{id}/membership/", user_members::Memberships),
+        route("user/{id}/membership/{organization}/", |user: UserId, organization: OrgId| {
+            members::One(organization, user)
+        }),
+        route("user/{id}/token/", user_access::Tokens),
+        route("user/{id}/token/{token}/", user_access::OneToken),
+        route("user/{id}/token/{token}/revoke/", user_access::RevokeToken),
+        route("user/{id}/session/", user_access::Sessions),
+        route("user/{id}/session/{session}/", user_access::OneSession),
+        route("user/{id}/history/", history::OfUser),
         route("group/", || groups::Groups),
         route("group/{number}/", groups::One),
+        route("group/{number}/user/", holders::OfGroup),
+        route("group/{number}/history/", history::OfGroup),
     ]
 });
 
@@ -57,9 +75,13 @@ pub(super) struct Route {
 /// What is told of an endpoint, to whoever does not ask it.
 pub(super) struct About {
     pub permission: &'static str,
+    /// Of all its methods, where HTTP's would say another.
+    pub action: Option<&'static str>,
     pub methods: Methods,
     pub has_versions: bool,
     pub listed: &'static [RecordField],
+    pub is_confirmed: bool,
+    pub columns: &'static [&'static str],
     pub fields: fn(Audience) -> &'static [Field],
     pub told: fn(Audience, Verb) -> Json,
 }
@@ -91,6 +113,14 @@ macro_rules! keys {
 }
 
 keys!(OrgId, UserId, RoleId, TokenId);
+
+impl Key for Uuid {
+    const SHAPE: Shape = Shape::Uuid;
+
+    fn read(text: &str) -> Option<Self> {
+        keys::uuid(text)
+    }
+}
 
 impl Key for i64 {
     const SHAPE: Shape = Shape::Number;
@@ -157,9 +187,12 @@ impl<F: Fn(A, B) -> E + Clone + Send + Sync + 'static, A: Key, B: Key, E: Endpoi
 fn route<Keys, M: Make<Keys>>(path: &'static str, make: M) -> Route {
     let about = About {
         permission: M::Endpoint::PERMISSION,
+        action: M::Endpoint::ACTION,
         methods: M::Endpoint::METHODS,
         has_versions: M::Endpoint::HAS_VERSIONS,
         listed: M::Endpoint::LISTED,
+        is_confirmed: M::Endpoint::IS_CONFIRMED,
+        columns: M::Endpoint::COLUMNS,
         fields: M::Endpoint::fields,
         told: M::Endpoint::told,
     };
@@ -176,15 +209,20 @@ fn serve<Keys, M: Make<Keys>>(path: &'static str, make: M) -> MethodRouter<Arc<A
             let keys: Vec<&str> = keys.iter().map(|(_, key)| key).collect();
             match make.make(&keys) {
                 Some(endpoint) => run(&endpoint, path, api, (client.0, origin.0), request).await,
-                None => ApiError::NoRoute.answer(&api, ""),
+                None => nothing(path, api, (client.0, origin.0), request).await,
             }
         },
     )
 }
 
 /// The routes of all resources.
-pub(in super::super) fn router() -> Router<Arc<Api>> {
+pub(crate) fn router() -> Router<Arc<Api>> {
     ROUTES.iter().fold(Router::new(), |router, route| router.route(&format!("{PREFIX}{}", route.path), (route.serve)()))
+}
+
+/// The paths of all lists and records, below the prefix, but for what is one's own.
+pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+    ROUTES.iter().map(|route| route.path).filter(|path| !path.starts_with("me/"))
 }
 
 /// Whether a path without the slash at its end is one of them.

@@ -40,7 +40,13 @@ const WRONG_TIME: &str =
     "Datetime has wrong format. Use one of these formats instead: YYYY-MM-DDThh:mm[:ss[.uuuuuu]][+HH:MM|-HH:MM|Z].";
 
 /// Makes another secret, or none any more.
-const ACT: Methods = Methods { allow: "POST, OPTIONS", verbs: &[(Method::POST, Verb::Create)] };
+pub(super) const ACT: Methods = Methods { allow: "POST, OPTIONS", verbs: &[(Method::POST, Verb::Create)] };
+
+/// What goes with a token that is revoked.
+pub(super) const REVOKED: [&str; 2] = [
+    "Its secret stops working at once: whatever uses it is refused from now on.",
+    "It stays revoked, and cannot have another secret.",
+];
 
 /// The list.
 pub(super) struct Tokens;
@@ -252,10 +258,7 @@ impl Endpoint for Revoke {
     }
 
     async fn lost(&self, _: &Call) -> Result<Vec<String>, ApiError> {
-        Ok(vec![
-            "Its secret stops working at once: whatever uses it is refused from now on.".to_owned(),
-            "It stays revoked, and cannot have another secret.".to_owned(),
-        ])
+        Ok(REVOKED.map(str::to_owned).to_vec())
     }
 
     fn told(_: Audience, _: Verb) -> Json {

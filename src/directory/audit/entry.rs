@@ -3,6 +3,7 @@
 use crate::id::UserId;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -55,9 +56,7 @@ pub fn entry(
         line.insert("asked".to_owned(), asked.clone());
     }
     if let (Value::Object(old), Value::Object(new)) = (before, after) {
-        let differs =
-            |(key, value): &(&String, &Value)| old.get(*key) != Some(*value) && !BOOKKEEPING.contains(&key.as_str());
-        let changed: Vec<&String> = new.iter().filter(differs).map(|(key, _)| key).collect();
+        let changed: Vec<&String> = differing(old, new).map(|(key, _)| key).collect();
         line.insert("changed".to_owned(), json!(changed));
     }
     line.insert("before".to_owned(), shown(before));
@@ -66,12 +65,44 @@ pub fn entry(
     lines.push(b'\n');
 }
 
+/// The new fields that are others than the old.
+fn differing<'r>(
+    old: &'r Map<String, Value>,
+    new: &'r Map<String, Value>,
+) -> impl Iterator<Item = (&'r String, &'r Value)> {
+    new.iter().filter(|(key, value)| old.get(*key) != Some(*value) && !BOOKKEEPING.contains(&key.as_str()))
+}
+
+/// Which fields a change changes, from what to what; of a new record, its fields.
+pub(in crate::directory) fn changes(before: &Value, after: &Value) -> Vec<(String, Value, Value)> {
+    let nothing = Map::new();
+    let Value::Object(new) = after else { return Vec::new() };
+    let old = before.as_object().unwrap_or(&nothing);
+    let mut all = Vec::new();
+    for (key, value) in differing(old, new) {
+        let was = old.get(key).unwrap_or(&Value::Null);
+        match (was, value) {
+            // The installation's own, each by itself.
+            (Value::Object(was), Value::Object(is)) => {
+                let names: BTreeSet<&String> = was.keys().chain(is.keys()).collect();
+                let of = |from: &Map<String, Value>, name: &String| from.get(name).cloned().unwrap_or_default();
+                let each = names.into_iter().filter(|name| was.get(*name) != is.get(*name));
+                all.extend(each.map(|name| (format!("{key}.{name}"), of(was, name), of(is, name))));
+            }
+            _ => all.push((key.clone(), shown_as(key, was), shown_as(key, value))),
+        }
+    }
+    all
+}
+
+fn shown_as(key: &str, value: &Value) -> Value {
+    let is_hidden = HIDDEN.iter().any(|word| key.ends_with(word)) && !matches!(value, Value::Null | Value::Bool(_));
+    if is_hidden { json!("(hidden)") } else { value.clone() }
+}
+
 fn shown(record: &Value) -> Value {
     let Value::Object(fields) = record else { return record.clone() };
-    let show = |(key, value): (&String, &Value)| {
-        let is_hidden = HIDDEN.iter().any(|word| key.ends_with(word)) && !matches!(value, Value::Null | Value::Bool(_));
-        (key.clone(), if is_hidden { json!("(hidden)") } else { value.clone() })
-    };
+    let show = |(key, value): (&String, &Value)| (key.clone(), shown_as(key, value));
     Value::Object(fields.iter().filter(|(key, _)| !BOOKKEEPING.contains(&key.as_str())).map(show).collect())
 }
 

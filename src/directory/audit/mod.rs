@@ -6,6 +6,7 @@
 
 mod entry;
 
+pub(super) use entry::changes;
 pub use entry::{Who, entry};
 
 use super::StoreError;
@@ -83,11 +84,11 @@ pub(super) struct Audit {
 /// A record that an operation made, changed or deleted.
 #[derive(Debug)]
 pub(super) struct Note {
-    action: String,
+    pub(super) action: String,
     /// What was asked for, where the records do not tell it.
-    asked: Option<Value>,
-    before: Value,
-    after: Value,
+    pub(super) asked: Option<Value>,
+    pub(super) before: Value,
+    pub(super) after: Value,
 }
 
 impl Note {

@@ -151,10 +151,12 @@ impl Inner {
                 .await
                 .map_err(StoreError::from)?;
             let tx = Tx::new(&session, now, caller);
-            let done = work(&tx).await;
+            let done = match work(&tx).await {
+                Ok(done) => tx.end().await.map(|()| done).map_err(E::from),
+                Err(error) => Err(error),
+            };
             is_spoilt = session.is_spoilt();
             let done = done?;
-            tx.end()?;
             session.commit().await.map_err(StoreError::from)?;
             Ok(done)
         };

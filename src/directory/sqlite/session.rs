@@ -51,12 +51,16 @@ fn run<T, E: From<StoreError>>(
 ) -> Result<T, E> {
     let session = Session(Mutex::new(db));
     let tx = Tx::new(&session, now, caller);
-    let done = match pin!(work(&tx)).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(done) => done?,
-        Poll::Pending => return Err(StoreError::Broken("an operation waited".to_owned()).into()),
-    };
-    tx.end()?;
+    let done = now_or_never(work(&tx))??;
+    now_or_never(tx.end())??;
     Ok(done)
+}
+
+fn now_or_never<T>(work: impl Future<Output = T>) -> Result<T, StoreError> {
+    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => Ok(done),
+        Poll::Pending => Err(StoreError::Broken("an operation waited".to_owned())),
+    }
 }
 
 #[async_trait]

@@ -1,5 +1,8 @@
 //! The admin UI: who enters, what is shown, and that everybody can use it.
 
+mod records;
+mod records_many;
+mod records_use;
 mod rooms;
 mod rooms_policy;
 mod rooms_use;

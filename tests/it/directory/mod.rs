@@ -11,6 +11,7 @@ mod concurrency;
 mod credentials;
 mod feed;
 mod gateway;
+mod history;
 mod jobs;
 mod keysets;
 mod memberships;

@@ -1,10 +1,12 @@
 //! The identity API's records over HTTP, by the safe rules: who sees what, who may change whom, and what is told of others.
 
+mod access;
 mod compat;
 mod cursors;
 mod description;
 mod engines;
 mod fields;
+mod history;
 mod large;
 mod letters;
 mod links;

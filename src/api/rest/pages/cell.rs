@@ -5,11 +5,11 @@ use super::node::Node;
 use crate::api::words::Language;
 
 /// A value. Lists have several items, and an item several pieces where it is a record of its own.
-pub(super) struct Cell {
+pub(crate) struct Cell {
     pub items: Vec<Vec<Piece>>,
 }
 
-pub(super) struct Piece {
+pub(crate) struct Piece {
     /// Which member of an item it is.
     pub label: String,
     pub text: String,
@@ -19,7 +19,7 @@ pub(super) struct Piece {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Text,
     None,
     Flag,
@@ -38,9 +38,20 @@ pub(super) fn words(name: &str) -> String {
     }
 }
 
+impl Piece {
+    fn new(text: String, kind: Kind) -> Self {
+        Self { label: String::new(), text, href: String::new(), kind }
+    }
+
+    fn flag(flag: bool) -> Self {
+        Self::new(if flag { "yes" } else { "no" }.to_owned(), Kind::Flag)
+    }
+}
+
 impl Cell {
     pub(super) fn of(call: &Call, name: &str, node: &Node) -> Self {
         let items = match node {
+            Node::List(items) if name == "changes" && call.site().is_some() => items.iter().map(change).collect(),
             Node::List(items) if !items.is_empty() => items.iter().map(|item| pieces(call, name, item)).collect(),
             // By the key of another record.
             Node::Map(members) if members.iter().any(|(key, _)| target(name, key).is_some()) => {
@@ -55,6 +66,25 @@ impl Cell {
         };
         Self { items }
     }
+}
+
+/// A field that was changed, from what to what.
+fn change(of: &Node) -> Vec<Piece> {
+    let text = |name: &str| {
+        let node = of.get(name).unwrap_or(&Node::Null);
+        let of_list = || node.items().iter().filter_map(Node::text).collect::<Vec<_>>().join(", ");
+        match node {
+            Node::Flag(flag) => Piece::flag(*flag),
+            Node::List(items) if !items.is_empty() => Piece::new(of_list(), Kind::Text),
+            node => match node.text().filter(|text| !text.is_empty()) {
+                Some(text) => Piece::new(text.to_owned(), Kind::Text),
+                None => Piece::new("none".to_owned(), Kind::None),
+            },
+        }
+    };
+    let label = words(of.get("field").and_then(Node::text).unwrap_or_default());
+    let (before, after) = (Piece { label, ..text("before") }, text("after"));
+    vec![before, Piece::new("→".to_owned(), Kind::Text), after]
 }
 
 fn pieces(call: &Call, name: &str, node: &Node) -> Vec<Piece> {

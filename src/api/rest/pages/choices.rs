@@ -15,7 +15,7 @@ pub(super) enum Choices {
     /// A value, and what it is called.
     These(Vec<(String, String)>),
     /// Too many to show; they are in this list.
-    Listed(&'static str),
+    Listed(String),
 }
 
 /// One more than are shown, without counting how many there are.
@@ -24,14 +24,18 @@ fn some() -> List {
     List { page: Page { limit, offset: 0 }, counted_to: limit, ..List::default() }
 }
 
-fn few<R>(rows: Vec<R>, list: &'static str, choice: impl Fn(R) -> (String, String)) -> Choices {
-    if rows.len() > MOST { Choices::Listed(list) } else { Choices::These(rows.into_iter().map(choice).collect()) }
+fn few<R>(rows: Vec<R>, list: &str, choice: impl Fn(R) -> (String, String)) -> Choices {
+    if rows.len() > MOST {
+        Choices::Listed(list.to_owned())
+    } else {
+        Choices::These(rows.into_iter().map(choice).collect())
+    }
 }
 
 /// Nothing of what may not be listed.
-fn or_listed(found: Result<Choices, DirectoryError>, list: &'static str) -> Result<Choices, ApiError> {
+fn or_listed(found: Result<Choices, DirectoryError>, list: &str) -> Result<Choices, ApiError> {
     match found {
-        Err(DirectoryError::Forbidden { .. }) => Ok(Choices::Listed(list)),
+        Err(DirectoryError::Forbidden { .. }) => Ok(Choices::Listed(list.to_owned())),
         found => found.map_err(refused::<OrganizationRecord>),
     }
 }
@@ -60,7 +64,7 @@ pub(super) async fn groups(call: &Call) -> Result<Choices, ApiError> {
     };
     let choice = |one: GroupRecord| (one.id.0.to_string(), one.name);
     let found = rows.map(|rows| match rows.len() > MOST {
-        true => Choices::Listed(LIST),
+        true => Choices::Listed(LIST.to_owned()),
         false => few(rows.into_iter().filter(may_give).collect(), LIST, choice),
     });
     or_listed(found, LIST)
@@ -89,9 +93,9 @@ pub(super) async fn permissions(call: &Call, by_number: bool) -> Result<Choices,
 
 /// Members of an organization, by the keys of their memberships.
 pub(super) async fn members(call: &Call, organization: OrgId) -> Result<Choices, ApiError> {
-    const LIST: &str = "";
+    let at = format!("organization/{organization}/member/");
     let list = List { organization: Some(organization.into()), ..some() };
     let rows = call.view.memberships(&list).await.map(|found| found.rows);
     let choice = |one: MembershipRecord| (one.id.to_string(), one.username);
-    or_listed(rows.map(|rows| few(rows, LIST, choice)), LIST)
+    or_listed(rows.map(|rows| few(rows, &at, choice)), &at)
 }

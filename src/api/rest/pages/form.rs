@@ -9,7 +9,7 @@ use crate::compat::openwisp::serializer::{Access, Field, Keys, Shape};
 use crate::directory::FieldType;
 use crate::id::OrgId;
 
-pub(super) struct Form {
+pub(crate) struct Form {
     pub action: String,
     pub intent: &'static str,
     /// As `_method` says it.
@@ -22,12 +22,14 @@ pub(super) struct Form {
     pub button: &'static str,
     pub cancel: String,
     pub inputs: Vec<Input>,
+    /// What is sent as it stands.
+    pub hidden: Vec<(String, String)>,
     /// What a deletion takes along.
     pub lost: Vec<String>,
 }
 
 #[derive(Default)]
-pub(super) struct Input {
+pub(crate) struct Input {
     pub name: String,
     pub label: String,
     pub help: String,
@@ -45,7 +47,7 @@ pub(super) struct Input {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     #[default]
     Text,
     Email,
@@ -62,7 +64,7 @@ pub(super) enum Kind {
     Group,
 }
 
-pub(super) struct Choice {
+pub(crate) struct Choice {
     pub value: String,
     pub label: String,
     pub is_chosen: bool,
@@ -70,11 +72,11 @@ pub(super) struct Choice {
 
 impl Input {
     /// What stands before the name in ids of the page.
-    pub(super) fn id(&self) -> String {
+    pub(crate) fn id(&self) -> String {
         format!("f-{}", self.name.replace('.', "-"))
     }
 
-    pub(super) const fn type_of(&self) -> &'static str {
+    pub(crate) const fn type_of(&self) -> &'static str {
         match self.kind {
             Kind::Email => "email",
             Kind::Url => "url",
@@ -87,14 +89,14 @@ impl Input {
     }
 
     /// Which texts on the page say more about it.
-    pub(super) fn described_by(&self) -> String {
+    pub(crate) fn described_by(&self) -> String {
         let id = self.id();
         let error = (!self.errors.is_empty()).then(|| format!("{id}-error"));
         let help = (!self.help.is_empty()).then(|| format!("{id}-help"));
         [error, help].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
-    pub(super) fn is(&self, kind: &str) -> bool {
+    pub(crate) fn is(&self, kind: &str) -> bool {
         match self.kind {
             Kind::Prose => kind == "prose",
             Kind::Lines => kind == "lines",
@@ -265,12 +267,14 @@ async fn input(
                 ("organizations", _) => Some(choices::organizations(call, false).await?),
                 ("permissions", Keys::Numbered) => Some(choices::permissions(call, true).await?),
                 ("permissions", _) => Some(choices::permissions(call, false).await?),
-                ("user_permissions", _) => Some(Choices::Listed("permission/")),
+                ("user_permissions", _) => Some(Choices::Listed("permission/".to_owned())),
                 // Users: never a list of everybody.
-                _ => Some(Choices::Listed("user/")),
+                _ => Some(Choices::Listed("user/".to_owned())),
             };
-            // Numbers are told with what they mean.
-            let keys: Vec<String> = values.into_iter().map(|value| key(&value, of)).collect();
+            // Numbers are told with what they mean; where they are written down that stays beside them.
+            let is_chosen = matches!(found, Some(Choices::These(_)));
+            let keys: Vec<String> =
+                if is_chosen { values.into_iter().map(|value| key(&value, of)).collect() } else { values };
             choose(call, &mut input, found, &keys, true);
             input.kind
         }
@@ -278,7 +282,13 @@ async fn input(
             let found = match field.name {
                 "organization" => Some(choices::organizations(call, true).await?),
                 "organization_user" => match organization(call) {
-                    Some(organization) => Some(choices::members(call, organization).await?),
+                    Some(organization) => {
+                        let found = choices::members(call, organization).await?;
+                        if matches!(found, Choices::Listed(_)) {
+                            input.help = "The username of a member.".to_owned();
+                        }
+                        Some(found)
+                    }
                     None => None,
                 },
                 _ => None,
@@ -305,7 +315,7 @@ fn choose(call: &Call, input: &mut Input, found: Option<Choices>, chosen: &[Stri
     let mut these = match found {
         Some(Choices::These(these)) => these,
         Some(Choices::Listed(list)) => {
-            input.list = if list.is_empty() { String::new() } else { call.path(list) };
+            input.list = call.path(&list);
             input.kind = if many { Kind::Lines } else { Kind::Text };
             input.value = chosen.join("\n");
             return;

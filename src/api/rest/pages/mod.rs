@@ -3,21 +3,24 @@
 //! Nothing is decided here. A page asks its endpoint as a program would, and shows the answer; a form becomes the request that it means
 //! before the endpoint is asked. What can be sent is the endpoint's own definition of its fields.
 
-mod cell;
+pub(crate) mod cell;
 mod choices;
-mod form;
+pub(crate) mod form;
 mod node;
-mod page;
+pub(crate) mod page;
 mod sent;
-mod table;
+pub(crate) mod table;
 
 use super::routes::{ROUTES, Route};
 use super::show::indented;
-use super::{Api, ApiError, Call, Client, Done, Endpoint, Origin, Verb, perform};
+use super::{Api, ApiError, Call, Client, Done, Endpoint, Origin, Site, Verb, at, perform};
 use crate::api::error::json_answer;
-use crate::compat::openwisp::negotiate::Representation;
+use crate::compat::openwisp::negotiate::{Representation, query};
+use crate::compat::openwisp::serializer::Field;
+use crate::decision::Reason;
 use crate::decision::csrf::CsrfToken;
 use axum::body::Body;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use form::{Filling, Form};
 use http::header::{self, HeaderValue, IF_MATCH, IF_NONE_MATCH};
@@ -29,6 +32,11 @@ use page::{Anchor, Page};
 use sent::{Asked, Intent, Sent};
 use std::sync::Arc;
 use uuid::Uuid;
+
+const STALE: &str = "Nothing was saved: the form is of an earlier login. What you typed is still here; look it over, and send it again.";
+
+/// Values that an address may say of a form.
+const MOST_SAID: usize = 200;
 
 /// A page that is being made.
 struct Browse<'b, E> {
@@ -51,15 +59,16 @@ pub(super) async fn answer<E: Endpoint>(
         return ApiError::NoRoute.answer(api, "");
     };
     let asked = Asked::take(&mut request);
-    let at = (request.method.clone(), request.uri.clone());
-    let begun = match Sent::take(api, &mut request, &mut body).await {
+    let asks = (request.method.clone(), request.uri.clone());
+    let site = request.extensions.get::<Site>().cloned();
+    let begun = match Sent::take(api, &mut request, &mut body, &origin).await {
         Ok(sent) => Call::begin(api, (client, origin), request).await.map(|call| (call, sent)),
         Err(error) => Err(error),
     };
     let (mut call, sent) = match begun {
         Ok(begun) => begun,
         Err(error) => {
-            let mut page = Page::of(api, route, None, (&at.0, &at.1));
+            let mut page = Page::of(api, route, None, (&asks.0, &asks.1), site.as_ref());
             page.come_back(asked.form);
             return refuse(api, route, page, error).await;
         }
@@ -69,9 +78,13 @@ pub(super) async fn answer<E: Endpoint>(
     }
     let again = call.again();
     let browse = Browse { endpoint, route, shown, call: &again };
-    let mut page = Page::of(api, route, Some(&again), (&at.0, &at.1));
+    let mut page = Page::of(api, route, Some(&again), (&asks.0, &asks.1), site.as_ref());
     page.notice = asked.notice;
-    let reads = matches!(at.0, Method::GET | Method::HEAD);
+    if let Some(sent) = sent.as_ref().filter(|sent| sent.is_stale) {
+        let error = ApiError::Forbidden(Reason::CsrfFailed, Reason::CsrfFailed.detail());
+        return browse.show_again(page, sent, error).await;
+    }
+    let reads = matches!(asks.0, Method::GET | Method::HEAD);
     if let Some(intent) = asked.form.filter(|_| reads && again.session.is_some()) {
         let form = browse.form(&mut page, intent, None, &Node::Null).await;
         return match form {
@@ -81,7 +94,9 @@ pub(super) async fn answer<E: Endpoint>(
     }
     match (perform(endpoint, call, body, shown).await, sent) {
         (Ok((Done::Same, tag)), _) => Done::Same.answer(route.about.methods.allow, tag),
-        (Ok((done, _)), Some(sent)) if !E::TELLS_SECRET || sent.intent != Intent::Create => browse.go_on(&sent, &done),
+        (Ok((done, _)), Some(sent)) if !(E::TELLS_SECRET || E::IS_CONFIRMED) || sent.intent != Intent::Create => {
+            browse.go_on(&sent, &done)
+        }
         (Ok((done, tag)), sent) => {
             let told = match &done {
                 Done::Told(body) | Done::Made { body, .. } => body.clone(),
@@ -90,7 +105,7 @@ pub(super) async fn answer<E: Endpoint>(
             page.tell(&again, route, &told);
             if sent.is_some() {
                 // What must be told again with a form is told with the page.
-                page.is_secret = true;
+                page.is_secret = E::TELLS_SECRET;
                 page.help = Some(Anchor::new("Go on", browse.back()));
                 return page.answer(json_answer(StatusCode::OK, String::new()));
             }
@@ -100,7 +115,7 @@ pub(super) async fn answer<E: Endpoint>(
         (Err(error), Some(sent)) => browse.show_again(page, &sent, error).await,
         (Err(ApiError::Method(_)), None) if reads && browse.has_form() => {
             let intent = route.form().unwrap_or(Intent::Create);
-            let refused = ApiError::Method(at.0.to_string()).answer(api, route.about.methods.allow);
+            let refused = ApiError::Method(asks.0.to_string()).answer(api, route.about.methods.allow);
             match browse.form(&mut page, intent, None, &Node::Null).await {
                 Ok(()) => page.answer(refused),
                 Err(error) => refuse(api, route, page, error).await,
@@ -108,6 +123,24 @@ pub(super) async fn answer<E: Endpoint>(
         }
         (Err(error), None) => refuse(api, route, page, error).await,
     }
+}
+
+/// A page of a path that is none.
+pub(super) async fn nothing(
+    path: &'static str,
+    api: &Arc<Api>,
+    (client, origin): (Client, Origin),
+    request: Request,
+) -> Response {
+    let Some(route) = ROUTES.iter().find(|route| route.path == path) else {
+        return ApiError::NoRoute.answer(api, "");
+    };
+    let (request, _) = request.into_parts();
+    let asks = (request.method.clone(), request.uri.clone());
+    let site = request.extensions.get::<Site>().cloned();
+    let call = Call::begin(api, (client, origin), request).await.ok();
+    let page = Page::of(api, route, call.as_ref(), (&asks.0, &asks.1), site.as_ref());
+    refuse(api, route, page, ApiError::NoRoute).await
 }
 
 impl<E: Endpoint> Browse<'_, E> {
@@ -164,14 +197,18 @@ impl<E: Endpoint> Browse<'_, E> {
             page.title = asks;
         }
         let filling = Filling { record: has_record.then_some(&record), sent, errors };
+        let fields = E::fields(call.audience());
+        let hidden = if E::IS_CONFIRMED { self.said(fields, sent) } else { Vec::new() };
         let inputs = match intent {
             Intent::Delete => Vec::new(),
-            _ => form::inputs(call, E::fields(call.audience()), *verb, &filling).await?,
+            _ if E::IS_CONFIRMED => Vec::new(),
+            _ => form::inputs(call, fields, *verb, &filling).await?,
         };
-        let here = call.api.links.at(call.request.uri.path());
+        // What is to be confirmed stays in the address.
+        let query = call.request.uri.query().filter(|_| E::IS_CONFIRMED).map(|query| format!("?{query}"));
         page.form = Some(Form {
             cancel: self.back(),
-            action: here,
+            action: call.here() + &query.unwrap_or_default(),
             intent: intent.word(),
             method: method.to_string(),
             csrf: call.session.as_deref().map(|session| CsrfToken::of(session).as_str().to_owned()).unwrap_or_default(),
@@ -180,9 +217,19 @@ impl<E: Endpoint> Browse<'_, E> {
             key: if call.is_compat() { String::new() } else { Uuid::new_v4().to_string() },
             button: button.unwrap_or_else(|| form::button(intent, is_list)),
             inputs,
+            hidden,
             lost: if intent == Intent::Edit { Vec::new() } else { self.endpoint.lost(call).await? },
         });
         Ok(())
+    }
+
+    /// What an address says of fields, or a form that is shown again.
+    fn said(&self, fields: &[Field], sent: Option<&Sent>) -> Vec<(String, String)> {
+        let pairs = match sent {
+            Some(sent) => sent.pairs.clone(),
+            None => query(self.call.request.uri.query()).unwrap_or_default(),
+        };
+        pairs.into_iter().filter(|(name, _)| fields.iter().any(|field| field.name == name)).take(MOST_SAID).collect()
     }
 
     /// The form that was sent, with what is wrong of it.
@@ -190,8 +237,12 @@ impl<E: Endpoint> Browse<'_, E> {
         let (response, json) = told(&self.call.api, self.route, error).await;
         let told = Node::parse(&json);
         let fields: Vec<&str> = E::fields(self.call.audience()).iter().map(|field| field.name).collect();
-        let is_shown = |name: &str| sent.intent != Intent::Delete && fields.contains(&name);
+        // What is not there to be filled in has its error above the form.
+        let is_shown = |name: &str| sent.intent != Intent::Delete && !E::IS_CONFIRMED && fields.contains(&name);
         page.problems = problems(&told, response.status(), is_shown);
+        if sent.is_stale {
+            page.problems = vec![STALE.to_owned()];
+        }
         if response.status() == StatusCode::PRECONDITION_FAILED {
             page.help = Some(Anchor::new("Look at the record as it is now", self.back()));
         }
@@ -203,7 +254,7 @@ impl<E: Endpoint> Browse<'_, E> {
 
     /// Where somebody goes on once it is done.
     fn go_on(&self, sent: &Sent, done: &Done) -> Response {
-        let here = self.call.api.links.at(self.call.request.uri.path());
+        let here = self.call.here();
         let is_there = self.route.about.methods.verbs.iter().any(|(method, _)| *method == Method::GET);
         let (to, word) = match (done, sent.intent) {
             // What another server tells as an address is none of ours.
@@ -224,7 +275,7 @@ impl<E: Endpoint> Browse<'_, E> {
 
     /// This page where it can be read, and otherwise the one above.
     fn back(&self) -> String {
-        if self.route.is_read() { self.call.api.links.at(self.call.request.uri.path()) } else { self.above() }
+        if self.route.is_read() { self.call.here() } else { self.above() }
     }
 
     /// The page above this one; of what is one's own, the page of oneself for those who may not see users.
@@ -235,7 +286,7 @@ impl<E: Endpoint> Browse<'_, E> {
         }
         let path = self.call.request.uri.path().trim_end_matches('/');
         let above = path.rsplit_once('/').map_or("/", |(above, _)| above);
-        self.call.api.links.at(&format!("{above}/"))
+        at(&self.call.api, self.call.site(), &format!("{above}/"))
     }
 }
 

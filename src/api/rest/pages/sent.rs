@@ -3,8 +3,8 @@
 //! Browsers without scripts send forms by POST alone. `_method` counts only where a session sends a form with its CSRF token; of other
 //! requests it is a field like any other, that is: none.
 
-use super::super::super::Api;
 use super::super::super::error::ApiError;
+use super::super::super::{Api, Origin};
 use crate::compat::openwisp::RequestError;
 use crate::compat::openwisp::serializer::{Field, Shape};
 use crate::decision::csrf::{CSRF_HEADER, CSRF_NAME};
@@ -12,7 +12,7 @@ use crate::decision::{CsrfToken, Reason};
 use crate::identity::cookie::cookies;
 use axum::body::Body;
 use form_urlencoded::Serializer;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, IF_MATCH};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, IF_MATCH, ORIGIN};
 use http::request::Parts;
 use http::{Method, Uri};
 use http_body_util::BodyExt;
@@ -104,6 +104,8 @@ pub(super) struct Sent {
     pub version: String,
     /// Its fields, but for our own.
     pub pairs: Vec<(String, String)>,
+    /// A page of ours sent it, of an earlier session: it is shown again, and nothing is done.
+    pub is_stale: bool,
 }
 
 impl Sent {
@@ -111,8 +113,13 @@ impl Sent {
     /// goes on as it came.
     ///
     /// # Errors
-    /// The form does not repeat the session's token.
-    pub(super) async fn take(api: &Api, request: &mut Parts, body: &mut Body) -> Result<Option<Self>, ApiError> {
+    /// The form does not repeat the session's token, and is of another origin.
+    pub(super) async fn take(
+        api: &Api,
+        request: &mut Parts,
+        body: &mut Body,
+        origin: &Origin,
+    ) -> Result<Option<Self>, ApiError> {
         let headers = &request.headers;
         let media = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let is_form = media.split(';').next().unwrap_or_default().trim() == "application/x-www-form-urlencoded";
@@ -131,10 +138,17 @@ impl Sent {
         };
         let Some(method) = take(METHOD) else { return Ok(None) };
         let forged = ApiError::Forbidden(Reason::CsrfFailed, Reason::CsrfFailed.detail());
-        let repeated = take(CSRF_NAME).filter(|said| token.is_repeated(said.as_bytes())).ok_or(forged)?;
+        let repeated = take(CSRF_NAME).filter(|said| token.is_repeated(said.as_bytes()));
         let (version, key) = (take(VERSION).unwrap_or_default(), take(KEY).unwrap_or_default());
         let intent = Intent::ALL.into_iter().find(|known| known.method().as_str() == method);
         let intent = intent.ok_or(ApiError::Method(method))?;
+        let Some(repeated) = repeated else {
+            if !is_of(origin, headers) {
+                return Err(forged);
+            }
+            request.method = Method::GET;
+            return Ok(Some(Self { intent, version, pairs, is_stale: true }));
+        };
         request.method = intent.method();
         for (name, value) in [
             (CSRF_HEADER, repeated),
@@ -147,7 +161,7 @@ impl Sent {
                 request.headers.insert(name, value);
             }
         }
-        Ok(Some(Self { intent, version, pairs }))
+        Ok(Some(Self { intent, version, pairs, is_stale: false }))
     }
 
     /// What is sent on. Fields that nobody filled in are not there: a browser sends them as empty texts.
@@ -182,6 +196,14 @@ impl Sent {
             let name = format!("{field}.{}", inner.name);
             self.pairs.iter().any(|(known, value)| *known == name && !value.is_empty())
         })
+    }
+}
+
+/// Whether a page of this origin sent a request, as browsers say it: what it sends is what somebody typed here.
+fn is_of(origin: &Origin, headers: &HeaderMap) -> bool {
+    match headers.get("sec-fetch-site") {
+        Some(site) => site == "same-origin",
+        None => headers.get(ORIGIN).is_some_and(|sent| sent.as_bytes() == origin.0.as_bytes()),
     }
 }
 
@@ -235,7 +257,8 @@ mod tests {
             (Intent::Edit, "name=&bio=&groups=1&groups=2&groups=3&owner.organization="),
         ] {
             let (mut parts, ()) = Request::builder().uri("/").body(()).unwrap().into_parts();
-            let body = Sent { intent, version: String::new(), pairs: pairs.clone() }.body(&fields, &mut parts);
+            let body = Sent { intent, version: String::new(), pairs: pairs.clone(), is_stale: false }
+                .body(&fields, &mut parts);
             assert_eq!(body.collect().await.unwrap().to_bytes(), text);
         }
     }

@@ -4,11 +4,14 @@ use super::super::Call;
 use super::super::routes::Route;
 use super::cell::{Cell, words};
 use super::node::Node;
+use super::page::Anchor;
+use super::sent::Intent;
 use crate::compat::openwisp::negotiate::query;
 use crate::directory::{Field, FieldType, Kind};
 use form_urlencoded::Serializer;
+use http::Method;
 
-pub(super) struct Table {
+pub(crate) struct Table {
     pub columns: Vec<Column>,
     pub rows: Vec<Row>,
     /// How many there are, in words.
@@ -20,9 +23,11 @@ pub(super) struct Table {
     pub is_narrowed: bool,
     /// The list without filters.
     pub all: String,
+    /// What may be done to several rows at once: a word, and how the button calls it.
+    pub bulk: Vec<(&'static str, &'static str)>,
 }
 
-pub(super) struct Column {
+pub(crate) struct Column {
     pub label: String,
     /// Where the list is ordered by it; empty where it cannot be.
     pub href: String,
@@ -30,13 +35,17 @@ pub(super) struct Column {
     pub sorted: &'static str,
 }
 
-pub(super) struct Row {
+pub(crate) struct Row {
+    /// Its id, where several rows may be chosen.
+    pub key: String,
     pub href: String,
     /// The first is what the row is called.
     pub cells: Vec<Cell>,
+    /// What may be done to it, where lists are short enough to show that.
+    pub actions: Vec<Anchor>,
 }
 
-pub(super) struct Filters {
+pub(crate) struct Filters {
     pub search: Option<String>,
     pub fields: Vec<Filter>,
     pub orders: Vec<(String, String, bool)>,
@@ -45,7 +54,7 @@ pub(super) struct Filters {
     pub is_open: bool,
 }
 
-pub(super) struct Filter {
+pub(crate) struct Filter {
     pub name: String,
     pub label: String,
     pub kind: &'static str,
@@ -53,6 +62,9 @@ pub(super) struct Filter {
     /// Where it is one of these.
     pub options: Vec<String>,
 }
+
+/// What may be done to several users: see `user/bulk/`.
+const BULK: [(&str, &str); 2] = [("activate", "Activate"), ("deactivate", "Deactivate")];
 
 /// What rows are called by, where they have it.
 const HEADS: [&str; 5] = ["username", "name", "codename", "email", "slug"];
@@ -68,21 +80,45 @@ impl Table {
             let head = names.remove(head);
             names.insert(0, head);
         }
+        if call.site().is_some() && !route.about.columns.is_empty() {
+            names = route.about.columns.iter().copied().filter(|name| names.contains(name)).collect();
+        }
         // Ids are for machines.
         if let Some(id) = names.iter().position(|name| *name == "id").filter(|_| names.len() > 1) {
             let id = names.remove(id);
             names.push(id);
         }
         let key = route.item_key();
-        let path = call.api.links.at(call.request.uri.path());
+        let path = call.here();
+        let below = call.site().is_some().then(|| route.short_list_of(call)).flatten();
+        // Who holds a group or a role is a user like others.
+        let is_of_users = key.is_none() && route.path.ends_with("}/user/");
+        let place = if is_of_users { call.path("user/") } else { path.clone() };
         let row = |row: &Node| {
-            let id = key.and_then(|key| row.get(key).or_else(|| row.get("id"))).and_then(Node::text);
+            let id = key.or(is_of_users.then_some("id"));
+            let id = id.and_then(|key| row.get(key).or_else(|| row.get("id"))).and_then(Node::text);
             let cell = |name: &&str| Cell::of(call, name, row.get(name).unwrap_or(&Node::Null));
             Row {
-                href: id.map(|id| format!("{path}{id}/")).unwrap_or_default(),
+                key: row.get("id").and_then(Node::text).unwrap_or_default().to_owned(),
+                href: id.map(|id| format!("{place}{id}/")).unwrap_or_default(),
                 cells: names.iter().map(cell).collect(),
+                actions: match (&below, id) {
+                    // An owner stays what they are until ownership has moved.
+                    (Some(_), _) if row.get("is_owner") == Some(&Node::Flag(true)) => Vec::new(),
+                    (Some(below), Some(id)) => {
+                        let link = |(intent, text): &(Intent, &str)| {
+                            Anchor::new(*text, format!("{path}{id}/{}", intent.query()))
+                        };
+                        below.iter().map(link).collect()
+                    }
+                    _ => Vec::new(),
+                },
             }
         };
+        let may_change_several = call.site().is_some()
+            && route.path == "user/"
+            && !results.is_empty()
+            && call.has_permission((route.about.permission, None), &Method::PUT);
         let column = |name: &&str| {
             let is_sorted = listed.iter().any(|field| field.sort && field.name == *name);
             let now = asked.first("ordering");
@@ -108,7 +144,14 @@ impl Table {
             filters: (!listed.is_empty()).then(|| Filters::of(call, listed, &asked)),
             is_narrowed: asked.is_narrowed(),
             all: path.clone(),
+            bulk: if may_change_several { BULK.to_vec() } else { Vec::new() },
         }
+    }
+}
+
+impl Table {
+    pub(crate) fn has_actions(&self) -> bool {
+        self.rows.iter().any(|row| !row.actions.is_empty())
     }
 }
 

@@ -1,5 +1,6 @@
 //! `user/` and `user/{id}/`.
 
+mod bulk;
 mod fields;
 mod input;
 mod letter;
@@ -19,6 +20,7 @@ use crate::directory::{
 use crate::id::UserId;
 use async_trait::async_trait;
 use axum::body::Body;
+pub(super) use bulk::Bulk;
 use input::{Input, changes};
 use tell::Reader;
 
@@ -33,6 +35,8 @@ impl Endpoint for Users {
     const PERMISSION: &'static str = "openwisp_users.{}_user";
     const METHODS: Methods = LIST;
     const LISTED: &'static [directory::Field] = UserRecord::FIELDS;
+    const COLUMNS: &'static [&'static str] =
+        &["username", "email", "first_name", "last_name", "is_active", "is_staff", "is_superuser"];
 
     fn fields(audience: Audience) -> &'static [Field] {
         fields::in_lists(audience)

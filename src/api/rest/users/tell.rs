@@ -3,6 +3,8 @@
 use super::super::{Call, moment};
 use crate::compat::openwisp::object::Object;
 use crate::directory::{DeclaredFields, Person, UserRecord};
+use crate::id::OrgId;
+use std::sync::Arc;
 
 /// Whom users are told to, and in which installation.
 #[derive(Clone)]
@@ -10,12 +12,18 @@ pub(super) struct Reader {
     is_superuser: bool,
     is_compat: bool,
     declared: DeclaredFields,
+    /// The organizations whose memberships they are told; `None`: all.
+    managed: Option<Arc<[OrgId]>>,
 }
 
 impl Reader {
     pub(super) fn of(call: &Call) -> Self {
         let declared = call.api.store.declared().clone();
-        Self { is_superuser: call.is_superuser(), is_compat: call.is_compat(), declared }
+        // The reference tells all.
+        let is_narrowed = !call.is_superuser() && !call.is_compat();
+        let managed = call.asker.memberships().iter().filter(|tie| tie.is_admin).map(|tie| tie.organization.id);
+        let managed = is_narrowed.then(|| managed.collect());
+        Self { is_superuser: call.is_superuser(), is_compat: call.is_compat(), declared, managed }
     }
 }
 
@@ -32,7 +40,7 @@ pub(super) fn in_list(person: &Person, reader: &Reader) -> String {
     flags(&mut told, user, reader.is_superuser);
     told.put("expiration_date", &user.expiration_date);
     told.put("groups", &person.groups);
-    ties(&mut told, person);
+    ties(&mut told, person, reader);
     own(&mut told, user, reader);
     told.end()
 }
@@ -60,7 +68,7 @@ pub(super) fn alone(person: &Person, reader: &Reader) -> String {
     if reader.is_superuser {
         told.put("user_permissions", &person.permissions);
     }
-    ties(&mut told, person);
+    ties(&mut told, person, reader);
     own(&mut told, user, reader);
     told.end()
 }
@@ -88,8 +96,10 @@ fn own(told: &mut Object, user: &UserRecord, reader: &Reader) {
     }
 }
 
-fn ties(told: &mut Object, person: &Person) {
-    told.put_objects("organization_users", &person.ties, |tie, (organization, is_admin)| {
+fn ties(told: &mut Object, person: &Person, reader: &Reader) {
+    let is_told = |organization: &OrgId| reader.managed.as_ref().is_none_or(|managed| managed.contains(organization));
+    let all = person.ties.iter().filter(|(organization, _)| is_told(organization));
+    told.put_objects("organization_users", all, |tie, (organization, is_admin)| {
         tie.put("is_admin", is_admin);
         tie.put("organization", organization);
     });

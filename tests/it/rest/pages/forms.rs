@@ -261,3 +261,48 @@ fn what_is_only_done_has_a_form_too() {
     let revoked = send(&mut superuser, &format!("me/token/{token}/revoke/?_form=create"), &[]);
     assert_eq!(led(&revoked), format!("me/token/{token}/?_done=done"));
 }
+
+/// Somebody has logged in anew in another tab, while a form was open.
+#[test]
+fn a_form_of_an_earlier_login_saves_nothing_and_keeps_what_was_typed() {
+    let gate = gate();
+    let mut browser = browser(&gate, "su");
+    let shown = browser.get(&at("organization/?_form=create")).text();
+    let old = field(&shown, "postern_csrf").unwrap();
+    assert_eq!(browser.log_in("su", PASSWORD).status, 303);
+    let fields = [("_method", "POST"), ("postern_csrf", old.as_str()), ("name", "Acme & Sons"), ("slug", "acme")];
+    let usual = browser.headers.clone();
+    // From a page of ours, as the browser says it.
+    browser.headers = format!("{usual}Sec-Fetch-Site: same-origin\r\n");
+    let again = browser.ask("POST", &at("organization/"), Some(&fields));
+    let text = again.text();
+    assert_eq!(again.status, 403, "{text}");
+    assert!(text.contains("value=\"Acme &#38; Sons\"") && text.contains("Nothing was saved"), "{text}");
+    let new = field(&text, "postern_csrf").unwrap();
+    assert_ne!(new, old);
+    let fields = [("_method", "POST"), ("postern_csrf", new.as_str()), ("name", "Acme & Sons"), ("slug", "acme")];
+    // From elsewhere nothing of what was sent is shown.
+    let forged = [("_method", "POST"), ("postern_csrf", old.as_str()), ("name", "Forged"), ("slug", "forged")];
+    for site in ["Sec-Fetch-Site: cross-site\r\n", "Sec-Fetch-Site: none\r\n", "Origin: https://evil.example\r\n", ""] {
+        browser.headers = format!("{usual}{site}");
+        let refused = browser.ask("POST", &at("organization/"), Some(&forged));
+        assert_eq!(refused.status, 403, "{site}");
+        assert!(!refused.text().contains("Forged"), "{site}: {}", refused.text());
+    }
+    assert_eq!(get(&gate, Who::su, "organization/?slug=acme")["count"], 0);
+    assert_eq!(browser.ask("POST", &at("organization/"), Some(&fields)).status, 303);
+}
+
+#[test]
+fn an_id_that_is_none_is_a_page_in_a_browser() {
+    let gate = gate();
+    let mut browser = browser(&gate, "su");
+    for path in ["user/not-an-id/", "organization/7/member/", "group/x/"] {
+        let page = browser.get(&at(path));
+        let text = page.text();
+        assert_eq!((page.status, page.header("content-type")), (404, Some("text/html; charset=utf-8")), "{path}");
+        assert!(text.contains("<h1>") && text.contains("/logout/"), "{path}: {text}");
+    }
+    let told = ask(&gate, Who::su, "GET", "user/not-an-id/", &Value::Null);
+    assert_eq!(told.header("content-type"), Some("application/problem+json"));
+}

@@ -1,0 +1,90 @@
+//! `/user/export/`: users that were chosen in the list, as a file for spreadsheets.
+
+use super::gate::Visit;
+use crate::api::error::ApiError;
+use crate::decision::Reason;
+use crate::directory::{DirectoryError, ExportedUser, MOST_AT_ONCE};
+use crate::export::{Column, Written, csv};
+use crate::id::UserId;
+use axum::response::{IntoResponse, Response};
+use form_urlencoded::parse;
+use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode};
+use uuid::Uuid;
+
+/// What is in it: no password, and of others nothing.
+const COLUMNS: [&str; 13] = [
+    "id",
+    "username",
+    "email",
+    "first_name",
+    "last_name",
+    "is_staff",
+    "is_active",
+    "date_joined",
+    "expiration_date",
+    "phone_number",
+    "birth_date",
+    "location",
+    "language",
+];
+
+pub(super) async fn answer(visit: Visit) -> Response {
+    if visit.request.method != Method::GET {
+        return visit.refused(&ApiError::NoRoute);
+    }
+    let query = visit.request.uri.query().unwrap_or_default();
+    let chosen = parse(query.as_bytes()).filter(|(name, _)| name == "users");
+    let ids = chosen.filter_map(|(_, id)| Uuid::try_parse(&id).ok()).map(UserId).take(MOST_AT_ONCE).collect();
+    let users = match visit.view().users_of(ids).await {
+        Ok(users) => users,
+        Err(DirectoryError::Forbidden { .. }) => {
+            let why = Reason::PermissionMissing;
+            return visit.refused(&ApiError::Forbidden(why, why.detail()));
+        }
+        Err(_) => return visit.refused(&ApiError::Unavailable),
+    };
+    let columns: Vec<Column> = COLUMNS.iter().filter_map(|name| Column::new(name, &Written::default()).ok()).collect();
+    let mut file = Vec::new();
+    let header: Vec<String> = columns.iter().map(|column| column.header().to_owned()).collect();
+    let rows = users.into_iter().map(|user| {
+        let of = ExportedUser { user, password: None, memberships: Vec::new(), groups: Vec::new() };
+        columns.iter().map(|column| harmless(column.text(&of))).collect::<Vec<_>>()
+    });
+    // What is written to memory is written.
+    let written = std::iter::once(header).chain(rows).try_for_each(|row| csv::write(&mut file, &row));
+    if written.is_err() {
+        return visit.refused(&ApiError::Unavailable);
+    }
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8")),
+        (CONTENT_DISPOSITION, HeaderValue::from_static("attachment; filename=\"users.csv\"")),
+    ];
+    (StatusCode::OK, headers, file).into_response()
+}
+
+/// A text that a spreadsheet takes for no formula (OWASP: CSV injection); numbers with a sign are none.
+fn harmless(text: String) -> String {
+    let mut all = text.chars();
+    let is_formula = match (all.next(), all.next()) {
+        (Some('=' | '@' | '\t' | '\r'), _) => true,
+        (Some('+' | '-'), next) => !next.is_some_and(|next| next.is_ascii_digit()),
+        _ => false,
+    };
+    if is_formula { format!("'{text}") } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::harmless;
+
+    #[test]
+    fn a_spreadsheet_runs_nothing_that_somebody_typed() {
+        for formula in ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-x", "\t=1"] {
+            assert_eq!(harmless(formula.to_owned()), format!("'{formula}"));
+        }
+        for text in ["ann", "+393665243702", "-1", "", "a=b"] {
+            assert_eq!(harmless(text.to_owned()), text);
+        }
+    }
+}
