@@ -420,6 +420,8 @@ struct Rights {
     groups: Box<[Arc<str>]>,
     /// Sorted: those of one organization are beside each other.
     roles: Box<[RoleName]>,
+    /// They have a second factor.
+    has_second_factor: bool,
     /// What the token is narrowed to that they were found by.
     scope: Option<Box<Scope>>,
 }
@@ -470,6 +472,21 @@ impl Snapshot {
             self.rights.get_or_insert_default().roles = roles.into_boxed_slice();
         }
         self
+    }
+
+    /// The same, who has a second factor.
+    #[must_use]
+    pub fn with_second_factor(mut self, has_one: bool) -> Self {
+        if has_one {
+            self.rights.get_or_insert_default().has_second_factor = true;
+        }
+        self
+    }
+
+    /// Whether the user has set a second factor up.
+    #[must_use]
+    pub fn has_second_factor(&self) -> bool {
+        self.rights.as_ref().is_some_and(|rights| rights.has_second_factor)
     }
 
     /// The names of the user's roles and super roles, sorted by organization. What they permit is among the permissions already.

@@ -160,6 +160,16 @@ CREATE TABLE IF NOT EXISTS recovery_codes (
     digest  bytea NOT NULL CHECK (octet_length(digest) = 32),
     PRIMARY KEY (user_id, digest)
 );
+-- When a session showed its second factor, and which: see migrations/postgres/0020_session_factors.sql.
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS factor_at bigint;
+ALTER TABLE sessions ADD COLUMN IF NOT EXISTS factor text;
+DROP TRIGGER IF EXISTS second_factors_told ON second_factors;
+CREATE TRIGGER second_factors_told AFTER INSERT OR DELETE ON second_factors FOR EACH ROW EXECUTE FUNCTION tell('user', 'user_id');
+DROP TRIGGER IF EXISTS second_factors_told_of_updates ON second_factors;
+CREATE TRIGGER second_factors_told_of_updates AFTER UPDATE ON second_factors FOR EACH ROW
+WHEN ((NEW.user_id, NEW.confirmed) IS DISTINCT FROM (OLD.user_id, OLD.confirmed)) EXECUTE FUNCTION tell('user', 'user_id');
+DROP TRIGGER IF EXISTS second_factors_emptied ON second_factors;
+CREATE TRIGGER second_factors_emptied AFTER TRUNCATE ON second_factors FOR EACH STATEMENT EXECUTE FUNCTION tell_everything();
 
 -- What happened to each record: see migrations/postgres/0022_history.sql.
 CREATE TABLE IF NOT EXISTS history (

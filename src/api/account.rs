@@ -17,7 +17,6 @@ use askama::Template;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use http::{Method, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -104,8 +103,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
     let visitor = Visitor::of(&api, &parts.headers);
     let here = api.links.at(ACCOUNT);
     let Some(person) = visitor.person(&api, client.0).await else {
-        let next = utf8_percent_encode(&here, NON_ALPHANUMERIC);
-        return page::go_on(&format!("{}?next={next}", api.links.at(LOGIN)), []);
+        return page::go_on(&page::with_next(&api.links.at(LOGIN), &here), []);
     };
     if person.has_old_password {
         return page::go_on(&api.links.change(), []);

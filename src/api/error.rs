@@ -146,8 +146,11 @@ impl ApiError {
         headers.insert(header::VARY, HeaderValue::from_static("Accept, Cookie"));
         match self {
             Self::Unauthenticated(reason, _) => {
-                let bare = api.compat || reason == Reason::CredentialsMissing;
-                let challenge = if bare { "Bearer" } else { "Bearer error=\"invalid_token\"" };
+                let challenge = match reason {
+                    Reason::SecondFactorMissing => "Bearer error=\"insufficient_user_authentication\"",
+                    _ if api.compat || reason == Reason::CredentialsMissing => "Bearer",
+                    _ => "Bearer error=\"invalid_token\"",
+                };
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
             }
             Self::Throttled { wait, state } => {

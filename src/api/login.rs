@@ -24,7 +24,6 @@ use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use http::request::Parts;
 use http::{Method, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -88,12 +87,15 @@ async fn show(api: &Api, client: Client, request: &Parts) -> Response {
     let visitor = Visitor::of(api, &request.headers);
     let next = query::single(request.uri.query(), "next").ok().flatten().unwrap_or_default();
     let next = page::local(&next).unwrap_or_default();
-    let username = visitor.username(api, client).await;
-    if username.is_empty() {
+    let Some(person) = visitor.somebody(api, client).await else {
         return ask(api, &visitor, StatusCode::OK, "", &Form { next: next.to_owned(), ..Form::default() });
+    };
+    if person.lacks_second_factor {
+        return page::go_on(&page::with_next(&api.links.at(SECOND_FACTOR), next), []);
     }
+    let username = person.username();
     let Ok((csrf, cookie)) = visitor.form() else { return ApiError::Unavailable.answer(api, ALLOW) };
-    page::answer(StatusCode::OK, &Account { next, ..Account::new(api, "You are logged in", &username, &csrf) }, cookie)
+    page::answer(StatusCode::OK, &Account { next, ..Account::new(api, "You are logged in", username, &csrf) }, cookie)
 }
 
 fn ask(api: &Api, visitor: &Visitor, status: StatusCode, problem: &str, form: &Form) -> Response {
@@ -115,10 +117,7 @@ fn ask(api: &Api, visitor: &Visitor, status: StatusCode, problem: &str, form: &F
 }
 
 fn elsewhere<'a>(api: &Api, provider: &'a Provider, next: &str) -> Elsewhere<'a> {
-    let mut address = api.links.at(&format!("{PROVIDERS}{}/", provider.settings.name));
-    if !next.is_empty() {
-        address += &format!("?next={}", utf8_percent_encode(next, NON_ALPHANUMERIC));
-    }
+    let address = page::with_next(&api.links.at(&format!("{PROVIDERS}{}/", provider.settings.name)), next);
     Elsewhere { label: &provider.settings.label, address, is_away: provider.is_away() }
 }
 

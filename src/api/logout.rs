@@ -29,7 +29,9 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
 }
 
 async fn show(api: &Api, client: Client, visitor: &Visitor, status: StatusCode, problem: &str) -> Response {
-    let username = visitor.username(api, client).await;
+    // Who has shown no second factor may leave.
+    let person = visitor.somebody(api, client).await;
+    let username = person.map(|person| person.username().to_owned()).unwrap_or_default();
     let Ok((csrf, cookie)) = visitor.form() else { return ApiError::Unavailable.answer(api, ALLOW) };
     let title = if username.is_empty() { "You are not logged in" } else { "Log out" };
     page::answer(status, &Account { problem, ..Account::new(api, title, &username, &csrf) }, cookie)

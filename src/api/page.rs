@@ -19,6 +19,7 @@ use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64;
 use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -72,8 +73,14 @@ impl Visitor {
         Self { session: one(settings.cookie()), form, attempt, pending, settings }
     }
 
-    /// Whoever is logged in, where somebody is and that can be told.
-    pub async fn person(&self, api: &Api, Client(client): Client) -> Option<Authenticated> {
+    /// Whoever is logged in, where somebody is and that can be told. Not who has yet to show a second factor: the login page leads them to
+    /// it.
+    pub async fn person(&self, api: &Api, client: Client) -> Option<Authenticated> {
+        self.somebody(api, client).await.filter(|person| !person.lacks_second_factor)
+    }
+
+    /// The same, also of a session that is good for nothing before its user has shown a second factor.
+    pub async fn somebody(&self, api: &Api, Client(client): Client) -> Option<Authenticated> {
         let session = self.session.as_ref()?;
         let leave = api.login.limits().ask(client).await?;
         let found = who::of_session(api, session).await;
@@ -82,11 +89,6 @@ impl Visitor {
         }
         let found = found.inspect_err(|error| tracing::warn!(%error, "a page is shown as to nobody"));
         found.ok().flatten().filter(|person| person.snapshot.user.is_active)
-    }
-
-    /// The name of whoever is logged in, and nothing where nobody is or nobody can tell.
-    pub async fn username(&self, api: &Api, client: Client) -> String {
-        self.person(api, client).await.map(|person| person.username().to_owned()).unwrap_or_default()
     }
 
     /// Whether the form with this field is one that we have shown to this browser.
@@ -196,6 +198,15 @@ pub(crate) fn go_on(to: &str, cookies: impl IntoIterator<Item = HeaderValue>) ->
     }
     finish(headers);
     response
+}
+
+/// A page of ours that leads to another target then.
+pub(super) fn with_next(page: &str, next: &str) -> String {
+    if next.is_empty() {
+        page.to_owned()
+    } else {
+        format!("{page}?next={}", utf8_percent_encode(next, NON_ALPHANUMERIC))
+    }
 }
 
 /// Whole seconds, so that whoever comes back then passes.

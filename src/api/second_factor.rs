@@ -12,12 +12,13 @@ use super::{Api, Client};
 use crate::clock;
 use crate::compat::openwisp::body;
 use crate::compat::openwisp::value::Fields;
-use crate::directory::{DirectoryError, Revocation, StoreError, UserKey, Viewer};
+use crate::directory::{DirectoryError, Factor, FactorProof, Revocation, StoreError, UserKey, Viewer};
 use crate::id::UserId;
 use crate::login::LoginError;
 use crate::login::limits::State as Limit;
 use crate::password::PasswordHash;
 use crate::redis::seal::{Name, Seal};
+use crate::request_target::query;
 use crate::second_factor::{Demand, Offer, SecondFactors};
 use askama::Template;
 use axum::extract::{Extension, Request, State};
@@ -25,7 +26,6 @@ use axum::response::Response;
 use data_encoding::BASE64URL_NOPAD;
 use http::header::HeaderValue;
 use http::{Method, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -115,7 +115,7 @@ pub(super) async fn go_in(api: &Api, visitor: &Visitor, pending: &Pending) -> Re
         None => Demand::Nothing,
     };
     if demand == Demand::Nothing {
-        return begin(api, visitor, pending).await.map(Step::In);
+        return begin(api, visitor, pending, None).await.map(Step::In);
     }
     let found = api.store.revocation(&UserKey::Id(pending.user)).await?;
     let found = found.ok_or_else(|| StoreError::Unavailable("the user has just gone".to_owned()))?;
@@ -127,8 +127,14 @@ pub(super) async fn go_in(api: &Api, visitor: &Visitor, pending: &Pending) -> Re
         .ok_or_else(|| StoreError::Unavailable("a cookie cannot be set".to_owned()))
 }
 
-async fn begin(api: &Api, visitor: &Visitor, pending: &Pending) -> Result<Vec<HeaderValue>, StoreError> {
-    let begun = api.identity.begin_session(pending.user, visitor.session.as_deref(), pending.by_password).await?;
+async fn begin(
+    api: &Api,
+    visitor: &Visitor,
+    pending: &Pending,
+    proof: Option<FactorProof>,
+) -> Result<Vec<HeaderValue>, StoreError> {
+    let how = (pending.by_password, proof);
+    let begun = api.identity.begin_session(pending.user, visitor.session.as_deref(), how).await?;
     let over = visitor.pending.as_ref().and_then(|_| visitor.pending_cookie("", 0));
     if let Err(error) = note_login(api, pending.user).await {
         tracing::warn!(%error, "a login cannot be noted");
@@ -139,7 +145,7 @@ async fn begin(api: &Api, visitor: &Visitor, pending: &Pending) -> Result<Vec<He
 /// Where somebody goes on who is logged in.
 pub(super) fn onwards(api: &Api, pending: &Pending) -> String {
     match (pending.has_old_password, pending.next.as_str()) {
-        (true, next) => format!("{}?next={}", api.links.change(), utf8_percent_encode(next, NON_ALPHANUMERIC)),
+        (true, next) => page::with_next(&api.links.change(), next),
         (false, "") => api.links.at(LOGIN),
         (false, next) => next.to_owned(),
     }
@@ -184,13 +190,25 @@ impl Default for Page<'_> {
     }
 }
 
+/// What somebody is here for.
+enum Stage {
+    /// To end a login.
+    Login(Pending),
+    /// To go on with a session that has not shown a second factor.
+    Lacking,
+    /// To set one up or to end it, or to show it once more.
+    Session,
+}
+
 /// Who does what.
 struct Visit<'a> {
     api: &'a Api,
     factors: &'a SecondFactors,
     visitor: Visitor,
-    pending: Option<Pending>,
+    stage: Stage,
     user: UserId,
+    /// Where their session goes on; empty: nowhere in particular.
+    next: String,
     /// What a form gives back that sets an app up.
     offer: Option<Offer>,
 }
@@ -224,15 +242,21 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
             return ApiError::Unavailable.answer(&api, ALLOW);
         }
     };
-    let user = match &pending {
-        Some(pending) => Some(pending.user),
-        None => match visitor.person(&api, client.0).await {
+    let next = query::single(parts.uri.query(), "next").ok().flatten().unwrap_or_default();
+    let next = page::local(&next).unwrap_or_default().to_owned();
+    let (user, stage) = match pending {
+        Some(pending) => (pending.user, Stage::Login(pending)),
+        None => match visitor.somebody(&api, client.0).await {
+            Some(person) if person.lacks_second_factor => (person.snapshot.user.id, Stage::Lacking),
             Some(person) if person.has_old_password => return page::go_on(&api.links.change(), []),
-            person => person.map(|person| person.snapshot.user.id),
+            Some(person) => (person.snapshot.user.id, Stage::Session),
+            None => {
+                let login = page::with_next(&api.links.at(LOGIN), &next);
+                return page::go_on(&login, visitor.pending_cookie("", 0));
+            }
         },
     };
-    let Some(user) = user else { return page::go_on(&api.links.at(LOGIN), visitor.pending_cookie("", 0)) };
-    let mut visit = Visit { api: &api, factors, visitor, pending, user, offer: None };
+    let mut visit = Visit { api: &api, factors, visitor, stage, user, next, offer: None };
     if parts.method != Method::POST {
         return visit.show(StatusCode::OK, "").await;
     }
@@ -242,6 +266,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
     };
     let done = if visit.visitor.sent_our_form(&parts.headers, fields.text("csrf")) {
         visit.offer = factors.offered(user, fields.text("offer"));
+        visit.next = page::local(fields.text("next")).unwrap_or_default().to_owned();
         visit.submit(client.0, &fields).await
     } else {
         Err(Refused::Stale)
@@ -268,7 +293,8 @@ impl Visit<'_> {
     fn page(&self, status: StatusCode, page: Page<'_>) -> Response {
         let Ok((csrf, cookie)) = self.visitor.form() else { return ApiError::Unavailable.answer(self.api, ALLOW) };
         let action = self.api.links.at(SECOND_FACTOR);
-        page::answer(status, &Page { csrf: &csrf, action: &action, ..page }, cookie)
+        let next = if page.next.is_empty() { &self.next } else { page.next };
+        page::answer(status, &Page { csrf: &csrf, action: &action, next, ..page }, cookie)
     }
 
     async fn show(&self, status: StatusCode, problem: &str) -> Response {
@@ -277,7 +303,8 @@ impl Visit<'_> {
             Err(error) => return self.busy(&error),
         };
         let Some(found) = found else {
-            return self.page(status, Page { problem, ends: self.pending.is_none(), ..Page::default() });
+            let ends = matches!(self.stage, Stage::Session) && self.next.is_empty();
+            return self.page(status, Page { problem, ends, ..Page::default() });
         };
         let fresh;
         let offer = match &self.offer {
@@ -308,16 +335,16 @@ impl Visit<'_> {
 
     /// A session may be somebody else's at this screen; the first step of a login has just been done.
     fn asks_password(&self, found: &Revocation) -> bool {
-        self.pending.is_none() && PasswordHash::from_stored(found.password()).is_usable()
+        !matches!(self.stage, Stage::Login(_)) && PasswordHash::from_stored(found.password()).is_usable()
     }
 
-    /// A code: the end of a login, of a set-up, of both, or of the second factor.
+    /// A code: the end of a login, of a set-up, of both, or of the second factor; or what a session has shown.
     async fn submit(&self, client: Client, fields: &Fields) -> Result<Response, Refused> {
         let limits = self.api.login.limits();
         limits.request(client.0).await.map_err(|state| Refused::Throttled(state.reset, Some(state)))?;
         limits.code(self.user).await.map_err(|wait| Refused::Throttled(wait, None))?;
         let done = match fields.text("offer") {
-            "" => self.take(fields.text("code")).await,
+            "" => self.take(fields.text("code"), fields.text("do") == "end").await,
             _ => self.set_up(client.0, fields).await,
         };
         if !matches!(done, Err(Refused::Wrong | Refused::Password)) {
@@ -339,11 +366,10 @@ impl Visit<'_> {
             })?;
         }
         let codes = self.factors.confirm(self.user, offer, fields.text("code")).await?.ok_or(Refused::Wrong)?;
-        let cookies = match &self.pending {
-            Some(pending) => begin(self.api, &self.visitor, pending).await?,
-            None => Vec::new(),
-        };
-        let next = self.pending.as_ref().map_or_else(|| self.api.links.at(LOGIN), |of| onwards(self.api, of));
+        let proof = FactorProof { at: clock::unix_seconds(), by: Factor::App };
+        // One that has ended meanwhile goes on nowhere, but the app is set up.
+        let cookies = self.go_in(proof).await?.unwrap_or_default();
+        let next = self.onwards();
         let mut response = self.page(StatusCode::OK, Page { codes: &codes, next: &next, ..Page::default() });
         for cookie in cookies {
             response.headers_mut().append(http::header::SET_COOKIE, cookie);
@@ -351,13 +377,35 @@ impl Visit<'_> {
         Ok(response)
     }
 
-    async fn take(&self, code: &str) -> Result<Response, Refused> {
-        if !self.factors.takes(self.user, code).await? {
-            return Err(Refused::Wrong);
+    /// The cookies of the session that begins, or goes on, with a second factor; `None` where it has ended.
+    async fn go_in(&self, proof: FactorProof) -> Result<Option<Vec<HeaderValue>>, StoreError> {
+        if let Stage::Login(pending) = &self.stage {
+            return begin(self.api, &self.visitor, pending, Some(proof)).await.map(Some);
         }
-        if let Some(pending) = &self.pending {
-            let cookies = begin(self.api, &self.visitor, pending).await?;
-            return Ok(page::go_on(&onwards(self.api, pending), cookies));
+        let session = self.visitor.session.as_deref().unwrap_or_default();
+        let proven = self.api.identity.prove_session(self.user, session, proof).await?;
+        Ok(proven.map(|cookies| cookies.into_iter().flatten().collect()))
+    }
+
+    fn onwards(&self) -> String {
+        match &self.stage {
+            Stage::Login(pending) => onwards(self.api, pending),
+            _ if self.next.is_empty() => self.api.links.at(LOGIN),
+            _ => self.next.clone(),
+        }
+    }
+
+    async fn take(&self, code: &str, ends: bool) -> Result<Response, Refused> {
+        let proof = self.factors.takes(self.user, code).await?.ok_or(Refused::Wrong)?;
+        if !(ends && matches!(self.stage, Stage::Session)) {
+            return Ok(match self.go_in(proof).await? {
+                Some(cookies) => {
+                    // What has changed of the session counts where it goes on.
+                    self.api.identity.catch_up().await;
+                    page::go_on(&self.onwards(), cookies)
+                }
+                None => page::go_on(&page::with_next(&self.api.links.at(LOGIN), &self.next), []),
+            });
         }
         let view = self.api.store.as_seen_by(Viewer::Oneself(self.user));
         view.delete_second_factor(&self.user.into())

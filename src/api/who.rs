@@ -10,8 +10,8 @@ use crate::clock;
 use crate::compat::openwisp::RequestError;
 use crate::decision::csrf::{self, CSRF_HEADER, CSRF_NAME, Proof};
 use crate::decision::{CsrfToken, Reason};
-use crate::directory::StoreError;
 use crate::directory::token::TokenDigest;
+use crate::directory::{FactorProof, StoreError};
 use crate::fact_cache::{Kind, Lookup};
 use crate::facts::{Snapshot, Value};
 use crate::id::UserId;
@@ -39,6 +39,10 @@ pub struct Authenticated {
     pub session: Option<String>,
     /// Their session is good for nothing but a new password.
     pub has_old_password: bool,
+    /// That their session has shown a second factor.
+    pub proof: Option<FactorProof>,
+    /// It is good for nothing before that.
+    pub lacks_second_factor: bool,
 }
 
 impl Authenticated {
@@ -84,9 +88,18 @@ async fn believed(
         Some(_) => return Err(ApiError::Unauthenticated(Reason::UserInactive, INACTIVE)),
         None => return Err(ApiError::Unauthenticated(Reason::CredentialsInvalid, UNKNOWN)),
     };
-    if kind == Kind::Django && api.identity.asks_for_more(&asker.snapshot) {
-        let reason = Reason::SecondFactorRequired;
-        return Err(ApiError::Forbidden(reason, reason.detail()));
+    if asker.lacks_second_factor {
+        return Err(match kind {
+            Kind::Session => {
+                let reason = Reason::SecondFactorMissing;
+                ApiError::Unauthenticated(reason, reason.detail())
+            }
+            // Django does not ask for one.
+            _ => {
+                let reason = Reason::SecondFactorRequired;
+                ApiError::Forbidden(reason, reason.detail())
+            }
+        });
     }
     if kind.is_session() {
         is_ours(api, request, kind, text)?;
@@ -248,6 +261,8 @@ fn as_known(api: &Api, kind: Kind, text: &str, known: Lookup) -> Result<Option<A
     match known {
         Lookup::Known(known) => Ok(Some(Authenticated {
             has_old_password: api.identity.has_old_password(&known),
+            proof: known.proof,
+            lacks_second_factor: kind.is_session() && api.identity.lacks_second_factor(&known.snapshot, known.proof),
             session: (kind == Kind::Session).then(|| text.to_owned()),
             snapshot: Arc::clone(&known.snapshot),
         })),
@@ -268,6 +283,8 @@ async fn ask(api: &Api, kind: Kind, text: &str) -> Result<Option<Authenticated>,
         let found = api.identity.of_django_session(text).await.map_err(failed)?;
         return Ok(found.map(|found| Authenticated {
             has_old_password: found.password_until <= clock::unix_seconds(),
+            proof: None,
+            lacks_second_factor: api.identity.lacks_second_factor(&found.snapshot, None),
             session: None,
             snapshot: found.snapshot,
         }));
@@ -275,7 +292,13 @@ async fn ask(api: &Api, kind: Kind, text: &str) -> Result<Option<Authenticated>,
     let found = api.store.token_snapshot(&TokenDigest::of(text)).await.map_err(failed)?;
     let now = clock::unix_seconds();
     let found = found.filter(|found| !found.revoked && found.expires_at.is_none_or(|end| end > now));
-    Ok(found.map(|found| Authenticated { snapshot: found.snapshot.into(), session: None, has_old_password: false }))
+    Ok(found.map(|found| Authenticated {
+        snapshot: found.snapshot.into(),
+        session: None,
+        has_old_password: false,
+        proof: None,
+        lacks_second_factor: false,
+    }))
 }
 
 /// Whose session it is, as the store says now.
@@ -287,6 +310,8 @@ pub(super) async fn of_session(api: &Api, text: &str) -> Result<Option<Authentic
     let found = api.store.session_snapshot(&TokenDigest::of(text)).await?.filter(|found| found.expires_at > now);
     Ok(found.map(|found| Authenticated {
         has_old_password: api.identity.password_until(&found).is_some_and(|until| until <= now),
+        proof: found.proof,
+        lacks_second_factor: api.identity.lacks_second_factor(&found.snapshot, found.proof),
         session: Some(text.to_owned()),
         snapshot: found.snapshot.into(),
     }))

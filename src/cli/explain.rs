@@ -3,6 +3,7 @@
 //! The facts come from the directory's database as it stands, or from the `given` of a tests file.
 
 use super::facts::{StoredFacts, world};
+use super::moment::parse_duration;
 use super::policies::{Early, Pages};
 use super::{Common, Failure};
 use crate::claims::Claims;
@@ -20,6 +21,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Explain what would become of a request: every step, the verdict, and what the upstream would be told.
 ///
@@ -52,6 +54,9 @@ pub struct Args {
     /// The credential is a session's cookie, whose CSRF token is `token`
     #[arg(long)]
     pub session: bool,
+    /// How long ago a second factor was shown with it, such as `5m`
+    #[arg(long, value_name = "AGO", value_parser = ago)]
+    pub mfa: Option<Duration>,
     /// Whoever is counted by `throttle` has come as often as they may
     #[arg(long)]
     pub throttled: bool,
@@ -67,6 +72,10 @@ pub struct Args {
     /// Print the explanation as JSON
     #[arg(long)]
     pub json: bool,
+}
+
+fn ago(text: &str) -> Result<Duration, String> {
+    Ok(Duration::from_secs(parse_duration(text)?.unsigned_abs()))
 }
 
 /// Runs the command.
@@ -246,8 +255,8 @@ fn request(args: &Args, world: Option<&World>) -> Result<Request, (String, Strin
         (None, Some(length)) => Body::Length(length),
         (None, None) => Body::None,
     };
-    let (session, throttled) = (args.session, args.throttled);
+    let (session, mfa, throttled) = (args.session, args.mfa, args.throttled);
     let request =
-        Request { headers, client, claims, body, session, throttled, ..Request::new(method, fill(&args.target)?) };
+        Request { headers, client, claims, body, session, mfa, throttled, ..Request::new(method, fill(&args.target)?) };
     Ok(request.as_handshake())
 }

@@ -408,6 +408,7 @@ impl Config {
             .with_secrets(secrets)
             .with_databases(self.databases.iter().map(|source| (source.name.clone(), source.dialect())))
             .with_schemes(self.identity.settings.schemes())
+            .with_second_factors(accounts.mfa.is_some())
             .with_list_limit(self.limits.identity_header)
             .with_body_limit(self.limits.body)
             .with_shared_docs(self.compat == Compat::Openwisp)

@@ -34,8 +34,12 @@ pub enum Reason {
     CsrfFailed,
     /// The session began with a password that is too old by now.
     PasswordExpired,
-    /// Whose second factor was not asked for does not come in by this.
+    /// Who must show a second factor does not come in by this, which cannot ask for it.
     SecondFactorRequired,
+    /// The session has not shown its user's second factor.
+    SecondFactorMissing,
+    /// It was not shown as lately as the rule wants it.
+    SecondFactorStale,
     /// The request names no organization that could be read.
     OrgMissing,
     /// The organization is not the caller's, is disabled or does not exist.
@@ -93,7 +97,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them, in the order of the manual.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 44] = [
         Self::NoRoute,
         Self::MethodNotAllowed,
         Self::BadTarget,
@@ -108,6 +112,8 @@ impl Reason {
         Self::CsrfFailed,
         Self::PasswordExpired,
         Self::SecondFactorRequired,
+        Self::SecondFactorMissing,
+        Self::SecondFactorStale,
         Self::OrgMissing,
         Self::OrgForeign,
         Self::OrgLevelMissing,
@@ -202,6 +208,18 @@ impl Reason {
                 S::FORBIDDEN,
                 "Second factor required",
                 "You must log in on the login page, where a second factor is asked for.",
+            ),
+            Self::SecondFactorMissing => (
+                "second_factor_missing",
+                S::UNAUTHORIZED,
+                "Second factor missing",
+                "This session has not shown a second factor. Show it on the page that asks for codes.",
+            ),
+            Self::SecondFactorStale => (
+                "second_factor_stale",
+                S::UNAUTHORIZED,
+                "Second factor too old",
+                "A second factor must have been shown more lately than this. Show it on the page that asks for codes.",
             ),
             Self::OrgMissing => (
                 "org_missing",
@@ -326,6 +344,8 @@ impl Reason {
             | Self::CsrfFailed
             | Self::PasswordExpired
             | Self::SecondFactorRequired
+            | Self::SecondFactorMissing
+            | Self::SecondFactorStale
             | Self::OrgMissing
             | Self::OrgForeign
             | Self::OrgLevelMissing
@@ -391,6 +411,8 @@ pub struct Denial {
     pub allow: Option<HeaderValue>,
     /// The number of the route that refused; `None` before there was one.
     pub route: Option<usize>,
+    /// Within how many seconds a second factor must have been shown, where that is what it lacks.
+    pub max_age: Option<u64>,
     /// What is wrong with the request itself, for the caller; `None` where the reason says it all.
     pub fault: Option<&'static str>,
     /// What an operator should know; for logs, never for the caller.
@@ -429,7 +451,7 @@ impl Denial {
     /// A refusal with the usual status of its reason.
     #[must_use]
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, status: reason.status(), allow: None, route: None, fault: None, hint: None }
+        Self { reason, status: reason.status(), allow: None, route: None, max_age: None, fault: None, hint: None }
     }
 
     /// The same with another status.
@@ -485,14 +507,18 @@ impl Denial {
     pub fn problem(&self) -> String {
         let told = self.told_as();
         let code = told.code();
-        serde_json::json!({
+        let mut problem = serde_json::json!({
             "type": format!("urn:postern:reason:{code}"),
             "title": told.title(),
             "status": self.status.as_u16(),
             "detail": self.detail(),
             "code": code,
-        })
-        .to_string()
+        });
+        // As the challenge calls it (RFC 9470, section 3).
+        if let (Some(max_age), Some(members)) = (self.max_age, problem.as_object_mut()) {
+            members.insert("max_age".to_owned(), max_age.into());
+        }
+        problem.to_string()
     }
 }
 

@@ -8,6 +8,7 @@ use super::need::{Facts, Halt, LookupAnswer, Need, Objects};
 use super::objects;
 use super::org_references::OrgReferences;
 use super::rule::{Question, READ_ONLY, require_authentication};
+use super::second_factor;
 use super::strict_source;
 use super::verdict::{OrgAccess, Verdict};
 use super::{
@@ -166,6 +167,7 @@ impl<P: Deref<Target = Policy> + Clone> Evaluation<P> {
             }
             // What was shown before the service was asked need not be shown again.
             if !*is_answered {
+                second_factor::check(&hits, caller)?;
                 csrf::check(&hits, csrf.as_ref(), view)?;
             }
             *stage = Stage::Organization;

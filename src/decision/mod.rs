@@ -26,6 +26,7 @@ mod permit;
 mod preflight;
 mod push;
 mod rule;
+mod second_factor;
 mod sources;
 mod standing;
 mod strict_source;
@@ -44,6 +45,7 @@ pub use need::{Halt, LookupAnswer, LookupFailure, Need};
 pub use org_key::OrgKey;
 pub use permit::{Permit, RequestContext, ShadowVerdict};
 pub use preflight::{Preflight, preflight};
+pub use second_factor::SecondFactor;
 pub use sources::{Reading, Says};
 pub use standing::{Standing, standing};
 pub use websocket::Upgrade;
@@ -106,12 +108,14 @@ pub struct Caller {
     pub user: Option<Arc<Snapshot>>,
     /// What the credential says besides.
     pub claims: Option<Arc<Claims>>,
+    /// The second factor behind it.
+    pub second_factor: SecondFactor,
 }
 
 impl Caller {
     #[must_use]
     pub fn of(user: Option<&Arc<Snapshot>>) -> Self {
-        Self { user: user.cloned(), claims: None }
+        Self { user: user.cloned(), ..Self::default() }
     }
 
     fn memberships(&self) -> &[Membership] {

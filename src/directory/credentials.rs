@@ -4,8 +4,9 @@
 use super::engine::{Directory, operations};
 use super::error::{DirectoryError, Noun, StoreError, Unique};
 use super::lookup;
+use super::proof::FactorProof;
 use super::selector::UserSelector;
-use super::sql::Row;
+use super::sql::{Param, Row};
 use super::token::TokenDigest;
 use super::tx::Tx;
 use super::usernames::Usernames;
@@ -66,6 +67,8 @@ pub struct SessionSnapshot {
     pub expires_at: i64,
     /// Whether it began with a password.
     pub by_password: bool,
+    /// That it has shown a second factor.
+    pub proof: Option<FactorProof>,
     /// When its user chose their password, where that is known.
     pub password_updated: Option<Date>,
     /// Whose it is, perhaps inactive.
@@ -82,6 +85,8 @@ pub struct NewSession {
     pub expires_at: i64,
     /// Whether it begins with a password, and is good for little once that has grown old.
     pub by_password: bool,
+    /// That a second factor was shown with it.
+    pub proof: Option<FactorProof>,
     /// The session that it takes the place of: a login never goes on with the cookie of before.
     pub instead_of: Option<TokenDigest>,
 }
@@ -156,16 +161,20 @@ impl Directory {
         let digest = digest.0.to_vec();
         self.read(move |tx| {
             Box::pin(async move {
-                let sql = "SELECT s.id, s.user_id, s.expires_at, s.by_password, u.password_updated FROM sessions s
+                let sql =
+                    "SELECT s.id, s.user_id, s.expires_at, s.by_password, s.factor_at, s.factor, u.password_updated
+                           FROM sessions s
                            JOIN users u ON u.id = s.user_id WHERE s.digest = $1";
                 let Some(row) = tx.row(sql, &[&digest]).await? else { return Ok(None) };
                 let (session, expires_at) = (row.get("id")?, row.get("expires_at")?);
                 let (by_password, password_updated) = (row.get("by_password")?, row.get("password_updated")?);
+                let proof = FactorProof::of(&row)?;
                 let found = tx.session.snapshot(row.get("user_id")?).await?;
                 Ok(found.map(|snapshot| SessionSnapshot {
                     session,
                     expires_at,
                     by_password,
+                    proof,
                     password_updated,
                     snapshot,
                 }))
@@ -198,11 +207,33 @@ impl Directory {
                     tx.execute("DELETE FROM sessions WHERE digest = $1", &[&old.0.as_slice()]).await?;
                 }
                 let id = Uuid::now_v7();
-                let sql = "INSERT INTO sessions (id, digest, user_id, created, expires_at, by_password)
-                           VALUES ($1, $2, $3, $4, $5, $6)";
+                let sql =
+                    "INSERT INTO sessions (id, digest, user_id, created, expires_at, by_password, factor_at, factor)
+                           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
                 let (digest, end) = (session.digest.0.as_slice(), session.expires_at);
-                tx.execute(sql, &[&id, &digest, &session.user, &tx.now, &end, &session.by_password]).await?;
+                let (at, by) = (session.proof.map(|proof| proof.at), session.proof.map(|proof| proof.by.as_str()));
+                let values: [&dyn Param; 8] =
+                    [&id, &digest, &session.user, &tx.now, &end, &session.by_password, &at, &by];
+                tx.execute(sql, &values).await?;
                 Ok(id)
+            })
+        })
+        .await
+    }
+
+    /// Notes that a user's session has shown a second factor, from when on it goes by another token; `false` where it has ended.
+    pub async fn prove_session(
+        &self,
+        user: UserId,
+        (old, new): (TokenDigest, TokenDigest),
+        proof: FactorProof,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE sessions SET digest = $3, factor_at = $4, factor = $5
+                           WHERE digest = $1 AND user_id = $2 AND expires_at > $6";
+                let (old, new, by) = (old.0.as_slice(), new.0.as_slice(), proof.by.as_str());
+                Ok(tx.execute(sql, &[&old, &user, &new, &proof.at, &by, &tx.now]).await? == 1)
             })
         })
         .await

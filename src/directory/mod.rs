@@ -44,6 +44,7 @@ mod permission_holder;
 mod permissions;
 pub mod position;
 pub mod postgres;
+mod proof;
 mod provider_logins;
 mod records;
 mod resources;
@@ -82,6 +83,7 @@ pub use list::{List, Page, Rows};
 pub use logins::{LoginCandidate, LoginQuery, NewSealedToken, SealedToken};
 pub use people::{Keyed, NewPerson, Person, PersonEdit, Taken, TieChange, UserWords, by_model};
 pub use position::Position;
+pub use proof::{Factor, FactorProof};
 pub use provider_logins::{ProviderEntry, ProviderLogin, Ties};
 pub use resources::{
     Blank, EmailEdit, EmailRecord, Field, Given, GroupRecord, HasPassword, HistoryRecord, Input, Kind,

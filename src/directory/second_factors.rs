@@ -92,6 +92,9 @@ async fn delete(tx: &Tx<'_>, by: &UserSelector) -> Result<bool, DirectoryError> 
     tx.viewer.unless(may, || "take somebody else's second factor".to_owned())?;
     tx.execute("DELETE FROM recovery_codes WHERE user_id = $1", &[&user.id]).await?;
     let was_there = tx.execute("DELETE FROM second_factors WHERE user_id = $1", &[&user.id]).await? == 1;
+    // Who must have one sets another up before their sessions go on.
+    let sql = "UPDATE sessions SET factor_at = NULL, factor = NULL WHERE user_id = $1 AND factor IS NOT NULL";
+    tx.execute(sql, &[&user.id]).await?;
     if was_there {
         tx.deleted("second-factor.delete", &json!({ "user": user.id, "username": user.username }));
     }

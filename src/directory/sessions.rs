@@ -3,6 +3,7 @@
 use super::engine::operations;
 use super::error::DirectoryError;
 use super::lookup;
+use super::proof::FactorProof;
 use super::resources::UserRecord;
 use super::selector::UserSelector;
 use super::token::TokenDigest;
@@ -19,6 +20,8 @@ pub struct SessionRecord {
     pub id: Uuid,
     pub created: i64,
     pub expires_at: i64,
+    /// That it has shown a second factor.
+    pub proof: Option<FactorProof>,
     /// It is that of who asks.
     pub is_this: bool,
 }
@@ -41,13 +44,14 @@ async fn owner(tx: &Tx<'_>, by: &UserSelector) -> Result<UserRecord, DirectoryEr
 
 async fn of_user(tx: &Tx<'_>, by: &UserSelector, this: TokenDigest) -> Result<Vec<SessionRecord>, DirectoryError> {
     let user = owner(tx, by).await?;
-    let sql = "SELECT id, digest, created, expires_at FROM sessions WHERE user_id = $1 AND expires_at > $2
+    let sql =
+        "SELECT id, digest, created, expires_at, factor_at, factor FROM sessions WHERE user_id = $1 AND expires_at > $2
                ORDER BY created DESC, id LIMIT $3";
     let mut list = Vec::new();
     for row in tx.rows(sql, &[&user.id, &tx.now, &MOST]).await? {
         let is_this = row.get::<Vec<u8>>("digest")? == this.0;
         let (id, created, expires_at) = (row.get("id")?, row.get("created")?, row.get("expires_at")?);
-        list.push(SessionRecord { id, created, expires_at, is_this });
+        list.push(SessionRecord { id, created, expires_at, proof: FactorProof::of(&row)?, is_this });
     }
     Ok(list)
 }

@@ -2,6 +2,7 @@
 
 use super::change_versions::{ChangeVersions, Slot};
 use crate::claims::Claims;
+use crate::directory::FactorProof;
 use crate::facts::Snapshot;
 use crate::id::TokenId;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ pub struct Known {
     pub(super) expires_at: i64,
     /// The same: from then on its user must choose a new password first.
     pub(super) password_until: i64,
+    /// That it, a session, has shown a second factor.
+    pub proof: Option<FactorProof>,
     pub(super) read_at: u64,
     pub(super) slots: [Slot; 2],
     /// It rests on organizations that its user is not known to belong to.
@@ -42,6 +45,7 @@ impl Known {
             claims: found.claims,
             expires_at: found.expires_at,
             password_until: found.password_until,
+            proof: found.proof,
             read_at,
             of_organizations: found.of_organizations,
             life: found.life,
@@ -79,6 +83,8 @@ pub struct Found {
     pub expires_at: i64,
     /// From this second (Unix) on, its user must choose a new password first.
     pub password_until: i64,
+    /// That it, a session, has shown a second factor.
+    pub proof: Option<FactorProof>,
     pub claims: Option<Arc<Claims>>,
     pub life: Option<Arc<KeyGeneration>>,
     /// Its user's organizations are not those of the directory, so that no change of their user tells of them.
@@ -95,6 +101,7 @@ impl Found {
             is_token: false,
             expires_at: i64::MAX,
             password_until: i64::MAX,
+            proof: None,
             claims: None,
             life: None,
             of_organizations: false,

@@ -77,13 +77,14 @@ impl FactCache {
 
     /// Remembers another credential of somebody who is known: what was read of them is as old as it was.
     pub fn adopt(&self, kind: Kind, credential: &str, whose: &Known, found: Found) -> Lookup {
-        let Found { expires_at, password_until, claims, life, .. } = found;
+        let Found { expires_at, password_until, proof, claims, life, .. } = found;
         let known = Arc::new(Known {
             token: None,
             snapshot: Arc::clone(&whose.snapshot),
             claims,
             expires_at,
             password_until,
+            proof,
             read_at: whose.read_at,
             slots: whose.slots,
             of_organizations: whose.of_organizations,

@@ -2,12 +2,16 @@
 
 use super::active_policy::PolicyHandle;
 use super::client_connection::ClientConnection;
+use super::prepare::without_parameter;
 use super::response_headers::ResponseHeaders;
 use super::worker::{Shared, Worker};
-use crate::decision::{self, Caller, CsrfToken, Denial, Halt, OrgKey, Reason, RequestView, Stage, preflight};
+use crate::decision::{
+    self, Caller, CsrfToken, Denial, Halt, OrgKey, Reason, RequestView, SecondFactor, Stage, preflight,
+};
 use crate::fact_cache::{Kind, Known, Lookup};
 use crate::facts::Snapshot;
 use crate::id::UserId;
+use crate::identity::cookie::cookies;
 use crate::identity::credential;
 use crate::identity::{self, Credential, CredentialQuery, Presented};
 use crate::limit::{Key, Quota};
@@ -15,11 +19,11 @@ use crate::policy::{LookupKey, Own, Policy, Route, Scheme, Schemes, is_read};
 use crate::request_target::field::FieldError;
 use crate::request_target::{Target, query};
 use http::header::{CACHE_CONTROL, HOST, ORIGIN, REFERRER_POLICY, VARY};
-use http::{HeaderValue, Request};
+use http::{HeaderMap, HeaderValue, Request};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Why there is no permit.
 #[derive(Debug)]
@@ -104,6 +108,8 @@ pub struct CredentialFacts {
     pub fetched: Option<(Lookup, Instant)>,
     /// It is nobody's, and too much of its address was nobody's already.
     pub is_one_too_many: bool,
+    /// Whose it is, a link, who must show a second factor.
+    lacks_second_factor: Option<UserId>,
     /// Whom it was taken for, and since when.
     believed: Option<(Arc<Known>, Instant)>,
 }
@@ -277,7 +283,14 @@ pub fn evaluate(
                 let presented = Presented { method: view.method, headers: view.headers, query: view.target.query() };
                 info.schemes = schemes;
                 info.mark(worker, &presented);
-                let (caller, session) = authenticate(worker, presented, &info.schemes, credential, now)?;
+                let authenticated = authenticate(worker, presented, &info.schemes, credential, now);
+                // Who must show a second factor is led to it by a session that is good for nothing else yet.
+                if let Some(user) = credential.lacks_second_factor.take()
+                    && let Some(login) = link_login(worker, info, view.headers, view.target.raw(), user)
+                {
+                    return Err(Interrupt::BeginSession(Box::new(login)));
+                }
+                let (caller, session) = authenticated?;
                 info.user.clone_from(&caller.user);
                 evaluation.identify(caller);
                 session.into_iter().for_each(|csrf| evaluation.came_by_session(csrf));
@@ -299,6 +312,23 @@ pub fn evaluate(
             decision::Need::Throttle(key, quota) => return Err(Interrupt::Needs(Need::Throttle(key, quota))),
         }
     }
+}
+
+/// How somebody who came by a link goes on, where that is by a session.
+pub fn link_login(
+    worker: &Worker,
+    info: &RequestInfo,
+    headers: &HeaderMap,
+    target: &str,
+    user: UserId,
+) -> Option<LinkLogin> {
+    let places = &worker.shared.identity.places;
+    if !(info.by_parameter && places.exchange && info.schemes.has(Scheme::Session)) {
+        return None;
+    }
+    let target = without_parameter(target, places.parameter.as_deref()?)?;
+    let old = places.cookie.as_deref().and_then(|name| cookies(headers, name).flatten().last());
+    Some(LinkLogin { user, target, old: old.map(str::to_owned) })
 }
 
 /// What is wrong with a credential the access line says, and never the answer.
@@ -344,7 +374,12 @@ pub(super) fn authenticate(
         Lookup::Known(known) if known.snapshot.user.is_active => {
             let mut csrf = None;
             // Neither Django nor whoever sent a link has asked for one.
-            if matches!(kind, Kind::Sesame | Kind::Django) && identity.asks_for_more(&known.snapshot) {
+            let may_lack = kind.is_session() || kind == Kind::Sesame;
+            if may_lack && identity.lacks_second_factor(&known.snapshot, known.proof) {
+                if kind == Kind::Session {
+                    return Err(Denial::new(Reason::SecondFactorMissing).into());
+                }
+                facts.lacks_second_factor = (kind == Kind::Sesame).then_some(known.snapshot.user.id);
                 return Err(Denial::new(Reason::SecondFactorRequired).into());
             }
             if kind.is_session() {
@@ -358,7 +393,17 @@ pub(super) fn authenticate(
                     csrf = Some(CsrfToken::of_cookie(session, is_secure));
                 }
             }
-            let caller = Caller { user: Some(Arc::clone(&known.snapshot)), claims: known.claims.clone() };
+            let now = || worker.shared.fact_cache.versions().unix_seconds();
+            let second_factor = match (kind, known.proof) {
+                (_, Some(proof)) => {
+                    SecondFactor::Shown(Duration::from_secs(now().saturating_sub(proof.at).max(0) as u64))
+                }
+                (Kind::Session, None) => SecondFactor::Missing,
+                (Kind::Jwt, None) => SecondFactor::Claimed(now()),
+                _ => SecondFactor::Impossible,
+            };
+            let user = Some(Arc::clone(&known.snapshot));
+            let caller = Caller { user, claims: known.claims.clone(), second_factor };
             facts.believed = Some((known, since));
             Ok((caller, csrf))
         }

@@ -1,10 +1,10 @@
 //! Browsers that come to a route that takes sessions, and have none: they go to the page on which people log in, and from there to where
-//! they wanted to.
+//! they wanted to. So do those whose session has not shown a second factor, or not lately enough, to the page that asks for it.
 
 use super::exchange::Exchange;
 use crate::api::links::{ESCAPED, Links};
 use crate::api::page::LONGEST_NEXT;
-use crate::api::paths::LOGIN;
+use crate::api::paths::{LOGIN, SECOND_FACTOR};
 use crate::decision::{Denial, Reason};
 use crate::policy::Scheme;
 use http::header::{ACCEPT, HeaderName, HeaderValue};
@@ -16,13 +16,15 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 #[derive(Debug)]
 pub struct LoginPages {
     login: Box<str>,
+    second_factor: Box<str>,
     new_password: Box<str>,
 }
 
 impl LoginPages {
     #[must_use]
     pub fn of(links: &Links) -> Self {
-        Self { login: links.at(LOGIN).into(), new_password: links.change().into() }
+        let [login, second_factor] = [LOGIN, SECOND_FACTOR].map(|path| links.at(path).into());
+        Self { login, second_factor, new_password: links.change().into() }
     }
 }
 
@@ -30,21 +32,24 @@ impl LoginPages {
 /// everything else is.
 #[must_use]
 pub fn instead(exchange: &Exchange, denial: &Denial) -> Option<HeaderValue> {
-    let lacks_session =
-        matches!(denial.reason, Reason::CredentialsMissing | Reason::CredentialsInvalid | Reason::UserInactive);
-    let is_old = denial.reason == Reason::PasswordExpired;
-    if !(lacks_session || is_old) || !exchange.info.schemes.has(Scheme::Session) || !navigates(exchange) {
+    let pages = exchange.worker().shared.login_pages.as_ref()?;
+    let page = match denial.reason {
+        Reason::CredentialsMissing | Reason::CredentialsInvalid | Reason::UserInactive => &*pages.login,
+        Reason::SecondFactorMissing | Reason::SecondFactorStale => &*pages.second_factor,
+        Reason::PasswordExpired => &*pages.new_password,
+        _ => return None,
+    };
+    if !exchange.info.schemes.has(Scheme::Session) || !navigates(exchange) {
         return None;
     }
-    let pages = exchange.worker().shared.login_pages.as_ref()?;
-    if is_old {
-        return HeaderValue::try_from(&*pages.new_password).ok();
+    if denial.reason == Reason::PasswordExpired {
+        return HeaderValue::try_from(page).ok();
     }
     // What was sent with another method is lost, and a secret in the query is for nobody's history.
     let target = exchange.target().filter(|target| target.len() <= LONGEST_NEXT && !exchange.info.by_parameter);
     let location = match target {
-        Some(target) => format!("{}?next={}", pages.login, utf8_percent_encode(target, ESCAPED)),
-        None => pages.login.to_string(),
+        Some(target) => format!("{page}?next={}", utf8_percent_encode(target, ESCAPED)),
+        None => page.to_owned(),
     };
     HeaderValue::try_from(location).ok()
 }

@@ -182,7 +182,7 @@ impl Gateway {
 /// Makes a session and sends the browser on, to the same target without the token.
 async fn begin_session(exchange: Box<Exchange>, entry: Box<LinkLogin>) -> Response<AnswerBody> {
     let identity = Arc::clone(&exchange.worker().shared.identity);
-    match identity.begin_session(entry.user, entry.old.as_deref(), false).await {
+    match identity.begin_session(entry.user, entry.old.as_deref(), (false, None)).await {
         Ok(cookies) => reply::begin_session(exchange, &entry.target, cookies),
         Err(error) => {
             tracing::warn!(%error, "no session could be made");

@@ -1,4 +1,4 @@
-//! Refusals' bodies (RFC 9457), written once and shared. Faults are texts of the program, so there is a bounded number of them.
+//! Refusals' bodies (RFC 9457), written once and shared. Faults are texts of the program and ages stand in policies, so there is a bounded number of them.
 
 use crate::decision::{Denial, Reason};
 use bytes::Bytes;
@@ -6,7 +6,7 @@ use http::StatusCode;
 use std::cell::RefCell;
 
 /// What makes a body another one.
-type Key = (Reason, StatusCode, Option<&'static str>);
+type Key = (Reason, StatusCode, Option<&'static str>, Option<u64>);
 
 /// Bodies that were written before.
 #[derive(Debug, Default)]
@@ -16,7 +16,7 @@ impl Problems {
     /// The body of a denial.
     pub fn of(&self, denial: &Denial) -> Bytes {
         let mut written = self.0.borrow_mut();
-        let key = (denial.reason, denial.status, denial.fault);
+        let key = (denial.reason, denial.status, denial.fault, denial.max_age);
         if let Some((_, body)) = written.iter().find(|(known, _)| *known == key) {
             return body.clone();
         }

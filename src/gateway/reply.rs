@@ -68,6 +68,11 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
         Reason::CredentialsInvalid | Reason::UserInactive => {
             challenge(headers, &schemes, "Bearer error=\"invalid_token\"");
         }
+        // RFC 9470, section 3.
+        Reason::SecondFactorMissing | Reason::SecondFactorStale => {
+            let max_age = denial.max_age.map_or_else(String::new, |age| format!(", max_age=\"{age}\""));
+            challenge(headers, &schemes, &format!("Bearer error=\"insufficient_user_authentication\"{max_age}"));
+        }
         Reason::StoreUnavailable | Reason::LookupFailed | Reason::UpstreamOverloaded | Reason::UpstreamUnhealthy => {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
         }
@@ -92,14 +97,14 @@ pub fn refuse(mut exchange: Box<Exchange>, denial: &Denial) -> Response<AnswerBo
 }
 
 /// Says what would be taken (RFC 9110, 11.6.1). A browser asks its user where it reads `Basic`.
-fn challenge(headers: &mut HeaderMap, schemes: &Schemes, bearer: &'static str) {
+fn challenge(headers: &mut HeaderMap, schemes: &Schemes, bearer: &str) {
     for (is_taken, challenge) in [
         (schemes.has(Scheme::Bearer) || schemes.has(Scheme::Jwt), bearer),
         (schemes.has(Scheme::Token), "Token"),
         (schemes.has(Scheme::Basic), "Basic realm=\"postern\", charset=\"UTF-8\""),
     ] {
-        if is_taken {
-            headers.append(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        if is_taken && let Ok(challenge) = HeaderValue::try_from(challenge) {
+            headers.append(header::WWW_AUTHENTICATE, challenge);
         }
     }
     // No registered scheme says these; but a 401 has a challenge (RFC 9110, 15.5.2).

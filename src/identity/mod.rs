@@ -17,7 +17,7 @@ pub mod settings;
 pub use credential::{Credential, Places, Presented, read};
 
 use crate::directory::token::TokenDigest;
-use crate::directory::{Directory, NewSession, SessionSnapshot, StoreError, UserKey, UserRecord};
+use crate::directory::{Directory, FactorProof, NewSession, SessionSnapshot, StoreError, UserKey, UserRecord};
 use crate::fact_cache::{self, FactCache, Found, KeyGeneration, Kind, Known, Lookup};
 use crate::facts::Snapshot;
 use crate::id::UserId;
@@ -246,6 +246,7 @@ impl Identity {
                 record: Some(found.session),
                 expires_at: found.expires_at,
                 password_until: until(passwords, &found).unwrap_or(i64::MAX),
+                proof: found.proof,
                 ..Found::of(Arc::new(found.snapshot))
             }))
         };
@@ -314,17 +315,17 @@ impl Identity {
         mint((&signer.sesame, *field), &self.store, user, (scope.unwrap_or(&self.scope), max_age)).await
     }
 
-    /// The same, where some must log in with a second factor.
+    /// The same, where second factors are asked for.
     #[must_use]
     pub fn with_second_factors(mut self, factors: Option<Arc<SecondFactors>>) -> Self {
         self.second_factors = factors;
         self
     }
 
-    /// Whether somebody must log in with a second factor, which a link does not ask for.
+    /// Whether a session, ours or another's, or a link, is good for nothing before its user has shown a second factor.
     #[must_use]
-    pub fn asks_for_more(&self, user: &Snapshot) -> bool {
-        self.second_factors.as_ref().is_some_and(|factors| factors.must_have(user))
+    pub fn lacks_second_factor(&self, user: &Snapshot, shown: Option<FactorProof>) -> bool {
+        shown.is_none() && self.second_factors.as_ref().is_some_and(|factors| factors.asks(user))
     }
 
     /// How sessions are, where they are taken.
@@ -346,8 +347,8 @@ impl Identity {
         signer.load().sesame.settings().secret_keys.iter().map(|key| key.as_str().into()).collect()
     }
 
-    /// Makes a session for somebody who has just said who they are, `by_password` or by a link, and gives its cookies. It takes
-    /// the place of the `old` one.
+    /// Makes a session for somebody who has just said who they are, `by_password` or in another way, and perhaps shown a second factor
+    /// with it, and gives its cookies. It takes the place of the `old` one.
     ///
     /// # Errors
     /// The store, or the system's randomness.
@@ -355,7 +356,7 @@ impl Identity {
         &self,
         user: UserId,
         old: Option<&str>,
-        by_password: bool,
+        (by_password, proof): (bool, Option<FactorProof>),
     ) -> Result<[Option<HeaderValue>; 2], StoreError> {
         let settings = self.session.clone().unwrap_or_default();
         let token = SessionToken::generate().map_err(|error| StoreError::Unavailable(error.to_string()))?;
@@ -365,6 +366,7 @@ impl Identity {
             digest: token.digest(),
             expires_at: crate::clock::unix_seconds().saturating_add(lifetime),
             by_password,
+            proof,
             instead_of: old.map(TokenDigest::of),
         };
         self.store.create_session(session).await?;
@@ -376,6 +378,23 @@ impl Identity {
     #[must_use]
     pub fn sessions_begun(&self) -> u64 {
         self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a session has shown a second factor, and gives the cookies under which it goes on: whoever has the cookie of before has
+    /// shown nothing. `None` where it has ended.
+    ///
+    /// # Errors
+    /// The store, or the system's randomness.
+    pub async fn prove_session(
+        &self,
+        user: UserId,
+        session: &str,
+        proof: FactorProof,
+    ) -> Result<Option<[Option<HeaderValue>; 2]>, StoreError> {
+        let token = SessionToken::generate().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let digests = (TokenDigest::of(session), token.digest());
+        let goes_on = self.store.prove_session(user, digests, proof).await?;
+        Ok(goes_on.then(|| self.session.clone().unwrap_or_default().set(&token)))
     }
 
     async fn sesame(&self, token: &str) -> Lookup {

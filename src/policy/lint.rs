@@ -67,6 +67,7 @@ pub(super) fn lint(files: &[File], routes: &[Route], table: &Table, known: Known
             if let Some(served) = known.schemes {
                 unserved(raw, route, served, findings);
             }
+            second_factor(raw, route, &known, findings);
             if let Some(limit) = known.list_limit {
                 long_list(raw, route, limit, findings);
             }
@@ -325,6 +326,29 @@ fn unserved(raw: &RawRoute, route: &Route, served: &Schemes, findings: &mut Find
         } else {
             findings.error("scheme_unserved", span, format!("{message}: nobody could pass")).help(help);
         }
+        return;
+    }
+}
+
+/// A second factor that nothing which is taken can show: nobody can ever pass.
+fn second_factor(raw: &RawRoute, route: &Route, known: &Known<'_>, findings: &mut Findings) {
+    let is_served = |scheme| known.schemes.is_none_or(|served| served.has(scheme));
+    let asks = known.names.is_none_or(|names| names.asks_second_factors.unwrap_or(true));
+    for (_, span, rule) in placed(raw, route).filter(|(_, _, rule)| rule.mfa().is_some()) {
+        let by_session = rule.schemes.has(Scheme::Session) && asks;
+        if by_session || rule.schemes.has(Scheme::Jwt) && is_served(Scheme::Jwt) {
+            continue;
+        }
+        let (why, help) = if rule.schemes.has(Scheme::Session) {
+            (
+                "the configuration has no `identity.mfa`",
+                "say there with what key second factors are kept, or leave `mfa` out",
+            )
+        } else {
+            ("it takes no credential that shows one", "let it take `session`, whose pages ask for it, or `jwt`")
+        };
+        let message = format!("`{}` asks for a second factor, and {why}: nobody could pass", route.pattern);
+        findings.error("mfa_unserved", span, message).help(help);
         return;
     }
 }

@@ -74,6 +74,7 @@ pub struct Names {
     body_limit: Option<u64>,
     managers_are_appointed: bool,
     usernames_are_shared: bool,
+    asks_second_factors: Option<bool>,
     assertion: Option<HeaderName>,
 }
 
@@ -146,6 +147,12 @@ impl Names {
     #[must_use]
     pub fn with_schemes(self, schemes: Schemes) -> Self {
         Self { schemes: Some(schemes), ..self }
+    }
+
+    /// The same, where sessions are asked for second factors, or are not.
+    #[must_use]
+    pub fn with_second_factors(self, asks: bool) -> Self {
+        Self { asks_second_factors: Some(asks), ..self }
     }
 
     /// The schemes that the configuration can check, where that is known.

@@ -12,6 +12,7 @@ use super::pattern::{HostPattern, Pattern};
 use super::pointer::Pointer;
 use http::{HeaderValue, Method};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A route: one pattern on its hosts.
 #[derive(Debug)]
@@ -116,6 +117,12 @@ impl Rule {
     pub fn fields(&self) -> &[RelatedField] {
         let fields = self.options.as_ref().and_then(|options| options.fields.as_ref());
         fields.map(|fields| &*fields.0).unwrap_or_default()
+    }
+
+    /// How long ago at most a second factor was shown.
+    #[must_use]
+    pub fn mfa(&self) -> Option<Duration> {
+        self.options.as_ref()?.mfa.map(|mfa| mfa.0)
     }
 
     /// What shows that a page of this origin sent a session's cookie.

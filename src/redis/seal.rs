@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretBox};
 use sha2::Sha256;
 
 /// The version of everything in Redis; another one is not ours to read.
-const VERSION: u8 = 4;
+const VERSION: u8 = 5;
 const NONCE: usize = 24;
 
 pub struct Seal {

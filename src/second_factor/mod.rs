@@ -1,13 +1,14 @@
 //! What people log in with besides a password or a provider: the codes of an authenticator app, and recovery codes.
 //!
-//! Who has one is asked for it at each login; who must have one ([`Settings`]) and has none sets it up at their next login. Secrets are
+//! Who has one is asked for it at each login, and in each session that has not shown it; who must have one ([`Settings`]) and has none sets
+//! it up there. Secrets are
 //! encrypted with a key of the configuration: whoever has the database alone makes no codes.
 
 pub mod totp;
 
 use crate::clock;
 use crate::directory::encryption::{SealError, Sealer};
-use crate::directory::{Directory, StoreError, UserKey};
+use crate::directory::{Directory, Factor, FactorProof, StoreError, UserKey};
 use crate::facts::Snapshot;
 use crate::id::UserId;
 use crate::secret::{SecretError, SecretSource};
@@ -71,9 +72,13 @@ impl SecondFactors {
         Ok(Self { settings, sealer, store })
     }
 
-    /// Whether somebody must have one.
+    /// Whether somebody is let in with a second factor alone: they have one, or must have one.
     #[must_use]
-    pub fn must_have(&self, user: &Snapshot) -> bool {
+    pub fn asks(&self, user: &Snapshot) -> bool {
+        user.has_second_factor() || self.must_have(user)
+    }
+
+    fn must_have(&self, user: &Snapshot) -> bool {
         let Settings { key: _, staff, superusers, organizations } = &self.settings;
         let is_of = |slug: &str| user.memberships().iter().any(|of| of.organization.slug.as_str() == slug);
         *staff && user.user.is_staff
@@ -86,11 +91,12 @@ impl SecondFactors {
     /// # Errors
     /// The store fails.
     pub async fn demand(&self, user: UserId) -> Result<Demand, StoreError> {
-        if self.has(user).await? {
-            return Ok(Demand::Code);
-        }
         let found = self.store.snapshot_by(&UserKey::Id(user)).await?;
-        Ok(if found.is_some_and(|found| self.must_have(&found)) { Demand::Enrolment } else { Demand::Nothing })
+        Ok(match found {
+            Some(found) if found.has_second_factor() => Demand::Code,
+            Some(found) if self.must_have(&found) => Demand::Enrolment,
+            _ => Demand::Nothing,
+        })
     }
 
     /// Whether somebody has set one up.
@@ -136,14 +142,19 @@ impl SecondFactors {
         Ok(is_kept.then_some(codes))
     }
 
-    /// Whether this is a code of theirs, of the app or a recovery code, that was not used: it is now.
+    /// Uses a code of theirs, of the app or a recovery code: that it was shown now. `None` where it is none, or was used before.
     ///
     /// # Errors
     /// The store fails.
-    pub async fn takes(&self, user: UserId, code: &str) -> Result<bool, StoreError> {
+    pub async fn takes(&self, user: UserId, code: &str) -> Result<Option<FactorProof>, StoreError> {
+        let shown = |by| FactorProof { at: clock::unix_seconds(), by };
         if let Some(digest) = recovery_digest(code) {
-            return self.store.use_recovery_code(user, digest).await;
+            return Ok(self.store.use_recovery_code(user, digest).await?.then(|| shown(Factor::RecoveryCode)));
         }
+        Ok(self.takes_step(user, code).await?.then(|| shown(Factor::App)))
+    }
+
+    async fn takes_step(&self, user: UserId, code: &str) -> Result<bool, StoreError> {
         let Some(sealed) = self.store.second_factor(user).await? else { return Ok(false) };
         let Some(secret) = self.open(user, &sealed) else {
             tracing::error!(%user, "a second factor cannot be decrypted: is `identity.mfa.key` another than before?");

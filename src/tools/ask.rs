@@ -6,7 +6,7 @@
 use crate::claims::Claims;
 use crate::decision::{
     AnswerView, Awaited, Caller, CsrfToken, Denial, Evaluation, Halt, LookupAnswer, Need, OrgKey, Permit, Reason,
-    RequestView, Upgrade,
+    RequestView, SecondFactor, Upgrade,
 };
 use crate::facts::{Organization, Snapshot};
 use crate::identity::{self, Credential, Places, Presented, credential};
@@ -40,6 +40,8 @@ pub struct Request {
     pub body: Body,
     /// The caller's credential is a session's cookie.
     pub session: bool,
+    /// How long ago a second factor was shown with the caller's credential, where it was.
+    pub mfa: Option<Duration>,
     /// Whoever is counted has come as often as they may.
     pub throttled: bool,
     /// What the service answers, where that is said.
@@ -114,6 +116,7 @@ impl Request {
             claims: None,
             body: Body::None,
             session: false,
+            mfa: None,
             throttled: false,
             answer: None,
         }
@@ -133,6 +136,14 @@ impl Request {
             }
         }
         self
+    }
+
+    const fn second_factor(&self) -> SecondFactor {
+        match (self.mfa, self.session) {
+            (Some(age), _) => SecondFactor::Shown(age),
+            (None, true) => SecondFactor::Missing,
+            (None, false) => SecondFactor::Impossible,
+        }
     }
 
     /// Reads target and host as the gateway does.
@@ -203,7 +214,10 @@ impl<'r> Readable<'r> {
     fn caller(&self, schemes: &Schemes, given: Option<&Arc<Snapshot>>) -> Result<Caller, Denial> {
         match self.credential(schemes) {
             Credential::None if self.request.session && !schemes.has(Scheme::Session) => Ok(Caller::default()),
-            Credential::None => Ok(Caller { claims: self.request.claims.clone(), ..Caller::of(given) }),
+            Credential::None => {
+                let second_factor = self.request.second_factor();
+                Ok(Caller { claims: self.request.claims.clone(), second_factor, ..Caller::of(given) })
+            }
             Credential::Ambiguous => Err(Denial::new(Reason::Ambiguous).with_fault(credential::SEVERAL)),
             Credential::NotAscii => Err(FieldError::NotAscii.into()),
             Credential::Refused(_) | Credential::Presented(..) => Err(Denial::new(Reason::CredentialsInvalid)),

@@ -5,7 +5,7 @@
 
 use super::access_log::{AccessLine, Group, Tally, printable};
 use super::ask::{Facts, Request};
-use crate::decision::{Caller, Evaluation, Halt, Need, Reason, Ruled, Stage};
+use crate::decision::{Caller, Evaluation, Halt, Need, Reason, Ruled, SecondFactor, Stage};
 use crate::facts::Snapshot;
 use crate::limit::Verdict as Limit;
 use crate::policy::{Access, Policy, Route, Source};
@@ -279,7 +279,11 @@ fn caller(line: &AccessLine<'_>, was: Verdict, people: &mut dyn People) -> Resul
     }
     match (line.user, was) {
         (Some(id), _) => match people.user(id) {
-            Some(user) => Ok(Some(Caller::of(Some(&user)))),
+            // Lines do not say when it was shown: see [`unknown`].
+            Some(user) => {
+                let second_factor = SecondFactor::Shown(Duration::ZERO);
+                Ok(Some(Caller { second_factor, ..Caller::of(Some(&user)) }))
+            }
             None => Err("a user who is not in the directory"),
         },
         (None, Verdict::Refuse(code)) if code == Reason::CredentialsMissing.code() => Ok(Some(Caller::default())),
@@ -297,6 +301,9 @@ fn unknown(
 ) -> Option<Undecidable> {
     if stage < Stage::Organization || matches!(rule.access, Access::Deny) {
         return None;
+    }
+    if rule.mfa().is_some() {
+        return Some("when a second factor was shown");
     }
     let source = |source: &Source| match source {
         Source::Path(..) | Source::Host(..) | Source::UserOnly => None,

@@ -225,6 +225,10 @@ fn case_key(key: &str) -> Json {
             "type": ["integer", "string"],
         }),
         "token" => json!({ "$ref": "#/definitions/token" }),
+        "mfa" => json!({
+            "description": "How long ago the caller has shown a second factor, such as `5m`; without it they have shown none.",
+            "type": "string"
+        }),
         "session" => json!({
             "description": "The caller's credential is a session's cookie, whose CSRF token is `token`.", "type": "boolean"
         }),

@@ -73,7 +73,7 @@ async fn operate(
 /// The cookies of the session that goes on. The old one has ended with the old password.
 async fn go_on(api: &Api, asker: &Authenticated) -> Result<Vec<HeaderValue>, ApiError> {
     let Some(session) = &asker.session else { return Ok(Vec::new()) };
-    let begun = api.identity.begin_session(asker.snapshot.user.id, Some(session), true).await;
+    let begun = api.identity.begin_session(asker.snapshot.user.id, Some(session), (true, asker.proof)).await;
     Ok(begun.map_err(|error| of_store(&error))?.into_iter().flatten().collect())
 }
 

@@ -5,17 +5,16 @@
 use super::super::error::ApiError;
 use super::super::page::{self, Visitor};
 use super::super::paths::LOGIN;
+use super::super::who::Authenticated;
 use super::super::{Api, Client};
 use super::page::{ALLOW, Filled, Form, Problem, show};
 use super::renew;
-use crate::id::UserId;
 use crate::request_target::query;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use http::header::HeaderValue;
 use http::request::Parts;
 use http::{Method, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
 
 const OLD: &str = "Your password is too old. Choose a new one to go on.";
@@ -31,8 +30,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
     }
     let here = api.links.change();
     let Some(person) = visitor.person(&api, client.0).await else {
-        let back = utf8_percent_encode(&here, NON_ALPHANUMERIC);
-        return page::go_on(&format!("{}?next={back}", api.links.at(LOGIN)), []);
+        return page::go_on(&page::with_next(&api.links.at(LOGIN), &here), []);
     };
     let form = Form {
         notice: if person.has_old_password { OLD } else { "" },
@@ -49,7 +47,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
         Ok(filled) => filled,
         Err(error) => return error.answer(&api, ALLOW),
     };
-    match change(&api, client.0, &visitor, &parts, person.snapshot.user.id, &filled).await {
+    match change(&api, client.0, &visitor, &parts, &person, &filled).await {
         Ok(cookies) if filled.next.is_empty() => page::go_on(&api.links.at(LOGIN), cookies),
         Ok(cookies) => page::go_on(&filled.next, cookies),
         Err(problem) => problem.answer(&api, &visitor, Form { next: &filled.next, ..form }),
@@ -62,17 +60,18 @@ async fn change(
     Client(client): Client,
     visitor: &Visitor,
     parts: &Parts,
-    user: UserId,
+    person: &Authenticated,
     filled: &Filled,
 ) -> Result<Vec<HeaderValue>, Problem> {
     if !visitor.sent_our_form(&parts.headers, &filled.csrf) {
         return Err(Problem::Stale);
     }
+    let user = person.snapshot.user.id;
     api.login.limits().request_of(user).await.map_err(Problem::throttled)?;
     filled.check(true)?;
     let stored = api.login.knows(user, filled.old.clone().into(), client).await?;
     renew(api, &stored, filled.one.clone(), &filled.two).await.map_err(Problem::Refused)?;
-    let begun = api.identity.begin_session(user, visitor.session.as_deref(), true).await;
+    let begun = api.identity.begin_session(user, visitor.session.as_deref(), (true, person.proof)).await;
     let begun = begun.map_err(|error| Problem::from(crate::login::LoginError::Store(error)))?;
     Ok(begun.into_iter().flatten().collect())
 }

@@ -58,7 +58,10 @@ macro_rules! facts {
             UNION ALL
             SELECT 'role', r.organization_id, r.name, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
             FROM who w JOIN role_users u ON u.user_id = w.user_id
-            JOIN roles r ON r.id = u.role_id AND r.organization_id = u.organization_id"
+            JOIN roles r ON r.id = u.role_id AND r.organization_id = u.organization_id
+            UNION ALL
+            SELECT 'second factor', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            FROM who w JOIN second_factors f ON f.user_id = w.user_id WHERE f.confirmed"
         )
     };
 }
@@ -174,6 +177,7 @@ struct Rest {
     roles: Vec<RoleName>,
     everywhere: Vec<Arc<str>>,
     super_roles: Vec<Arc<str>>,
+    has_second_factor: bool,
     by_organization: BTreeMap<OrgId, Vec<Arc<str>>>,
     /// One text for the same word in a thousand organizations.
     words: AHashSet<Arc<str>>,
@@ -188,6 +192,7 @@ impl Rest {
                 is_admin: row.try_get("first")?,
                 is_owner: row.try_get("second")?,
             }),
+            "second factor" => self.has_second_factor = true,
             "group" => {
                 let word = self.word(row)?;
                 self.groups.push(word);
@@ -223,7 +228,7 @@ impl Rest {
         let permissions = Permissions::new(self.everywhere, self.by_organization.into_iter().collect());
         let permissions = permissions.with_super_roles(self.super_roles);
         let snapshot = Snapshot::new(user, self.memberships).with_permissions(permissions);
-        snapshot.with_groups(self.groups).with_roles(self.roles)
+        snapshot.with_groups(self.groups).with_roles(self.roles).with_second_factor(self.has_second_factor)
     }
 }
 

@@ -104,14 +104,22 @@ pub(super) fn touch_tokens(tx: &Connection, uses: &[(TokenId, i64)]) -> Result<(
 /// A user with all that belongs to them: two statements, however much it is.
 pub(super) fn snapshot(tx: &Connection, user: User) -> rusqlite::Result<Snapshot> {
     let memberships = memberships(tx, user.id)?;
-    let (permissions, groups, roles) = rights(tx, user.id)?;
-    Ok(Snapshot::new(user, memberships).with_permissions(permissions).with_groups(groups).with_roles(roles))
+    let Rights { permissions, groups, roles, has_second_factor } = rights(tx, user.id)?;
+    let snapshot = Snapshot::new(user, memberships).with_permissions(permissions).with_groups(groups);
+    Ok(snapshot.with_roles(roles).with_second_factor(has_second_factor))
 }
 
-/// What a user may do besides their levels, and the names of their groups and roles.
+struct Rights {
+    permissions: Permissions,
+    groups: Vec<Arc<str>>,
+    roles: Vec<RoleName>,
+    has_second_factor: bool,
+}
+
+/// What a user may do besides their levels, the names of their groups and roles, and whether they have a second factor.
 ///
 /// Everything is joined to the thing that gives it: a row that a careless hand left behind gives nothing.
-fn rights(tx: &Connection, user: UserId) -> rusqlite::Result<(Permissions, Vec<Arc<str>>, Vec<RoleName>)> {
+fn rights(tx: &Connection, user: UserId) -> rusqlite::Result<Rights> {
     const SQL: &str = "
         SELECT 'group' AS kind, NULL AS organization_id, g.name AS word
         FROM group_users u JOIN groups g ON g.id = u.group_id WHERE u.user_id = ?1
@@ -138,19 +146,23 @@ fn rights(tx: &Connection, user: UserId) -> rusqlite::Result<(Permissions, Vec<A
         UNION ALL
         SELECT 'role', r.organization_id, r.name
         FROM role_users u JOIN roles r ON r.id = u.role_id AND r.organization_id = u.organization_id
-        WHERE u.user_id = ?1";
+        WHERE u.user_id = ?1
+        UNION ALL
+        SELECT 'second factor', NULL, '' FROM second_factors WHERE user_id = ?1 AND confirmed";
     let mut statement = tx.prepare_cached(SQL)?;
     let mut rows = statement.query([user])?;
     // One text for the same word in a thousand organizations.
     let mut words: AHashSet<Arc<str>> = AHashSet::new();
     let (mut groups, mut roles, mut everywhere, mut super_roles) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut by_organization: BTreeMap<OrgId, Vec<Arc<str>>> = BTreeMap::new();
+    let mut has_second_factor = false;
     while let Some(row) = rows.next()? {
         let text = row.get_ref("word")?.as_str()?;
         let word = words.get(text).cloned().unwrap_or_else(|| Arc::from(text));
         words.insert(word.clone());
         let organization: Option<OrgId> = row.get("organization_id")?;
         match (row.get_ref("kind")?.as_str()?, organization) {
+            ("second factor", _) => has_second_factor = true,
             ("group", _) => groups.push(word),
             ("super role", _) => super_roles.push(word),
             ("role", organization) => roles.push((organization, word)),
@@ -159,7 +171,7 @@ fn rights(tx: &Connection, user: UserId) -> rusqlite::Result<(Permissions, Vec<A
         }
     }
     let permissions = Permissions::new(everywhere, by_organization.into_iter().collect());
-    Ok((permissions.with_super_roles(super_roles), groups, roles))
+    Ok(Rights { permissions: permissions.with_super_roles(super_roles), groups, roles, has_second_factor })
 }
 
 fn memberships(tx: &Connection, user: UserId) -> rusqlite::Result<Vec<Membership>> {

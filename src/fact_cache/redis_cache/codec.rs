@@ -130,6 +130,7 @@ fn snapshot(out: &mut Vec<u8>, snapshot: &Snapshot) {
         }
         text(out, name);
     }
+    out.push(u8::from(snapshot.has_second_factor()));
     scope(out, snapshot.scope());
 }
 
@@ -249,9 +250,14 @@ impl<'b> Rest<'b> {
             (0..self.count()?).map(|_| Some((OrgId(self.id()?), self.words()?))).collect::<Option<Vec<_>>>()?;
         let permissions = Permissions::new(everywhere, by_organization).with_super_roles(super_roles);
         let roles = (0..self.count()?).map(|_| self.role()).collect::<Option<Vec<_>>>()?;
+        let has_second_factor = match self.byte()? {
+            0 => false,
+            1 => true,
+            _ => return None,
+        };
         let scope = self.scope()?;
         let snapshot = Snapshot::new(user, memberships).with_permissions(permissions);
-        let snapshot = snapshot.with_groups(groups).with_roles(roles);
+        let snapshot = snapshot.with_groups(groups).with_roles(roles).with_second_factor(has_second_factor);
         Some(match scope {
             // It was narrowed when it was written, and narrowing twice is narrowing once.
             Some(scope) => snapshot.narrowed(scope),
@@ -357,6 +363,7 @@ mod tests {
                 .with_permissions(Permissions::new(everywhere, by_organization).with_super_roles(super_roles))
                 .with_groups(groups)
                 .with_roles(names)
+                .with_second_factor(within % 2 == 1)
                 .narrowed(scope)
         }
     }

@@ -3,10 +3,10 @@
 
 use super::super::active_policy::{PolicyHandle, Rules};
 use super::super::evaluate::{
-    self, CredentialFacts, Evaluation, Interrupt, LinkLogin, Need, Paused, Permit, RequestInfo,
+    self, CredentialFacts, Evaluation, Interrupt, Need, Paused, Permit, RequestInfo, link_login,
 };
 use super::super::handshake::head_of;
-use super::super::prepare::{Prepared, prepare, without_parameter};
+use super::super::prepare::{Prepared, prepare};
 use super::super::request_body::RequestBody;
 use super::super::response_headers;
 use super::super::worker::Worker;
@@ -79,9 +79,8 @@ impl Exchange {
             }
             let is_decided = evaluation.stage() > Stage::Condition;
             // Before the store is asked whose a link is, and where nothing but limits could keep it from going on.
-            if (is_decided || matches!(outcome, Err(Interrupt::Needs(Need::Credential(_)))))
-                && replaces_unasked(&worker, request.headers(), info)
-            {
+            let is_next = matches!(outcome, Err(Interrupt::Needs(Need::Credential(_)) | Interrupt::BeginSession(_)));
+            if (is_decided || is_next) && replaces_unasked(&worker, request.headers(), info) {
                 return Err(Interrupt::AskFirst);
             }
             if is_decided {
@@ -105,18 +104,10 @@ impl Exchange {
                 Err(interrupt) => return Err(interrupt),
             }
         };
-        let places = &worker.shared.identity.places;
-        if info.by_parameter
-            && places.exchange
-            && info.schemes.has(Scheme::Session)
-            && let Some(user) = permit.user()
-            && let Some(name) = &places.parameter
-            && let Some(target) =
-                request.uri().path_and_query().and_then(|target| without_parameter(target.as_str(), name))
+        if let Some(user) = permit.user()
+            && let Some(login) = link_login(&worker, info, request.headers(), target.raw(), user.user.id)
         {
-            let old = places.cookie.as_deref().and_then(|name| cookies(request.headers(), name).flatten().last());
-            let entry = LinkLogin { user: user.user.id, target, old: old.map(str::to_owned) };
-            return Err(Interrupt::BeginSession(Box::new(entry)));
+            return Err(Interrupt::BeginSession(Box::new(login)));
         }
         if link.front.is_some() {
             self.permit = Some(permit);

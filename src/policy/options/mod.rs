@@ -15,6 +15,7 @@ pub(super) mod inject;
 mod inspect_limit;
 mod level;
 mod list;
+mod mfa;
 mod mode;
 mod model;
 mod option;
@@ -42,6 +43,7 @@ pub use fields::{Fields, RelatedField};
 pub use foreign::Foreign;
 pub use inspect_limit::{INSPECT_LIMIT, InspectLimit};
 pub use list::{ItemBy, ItemLookup, List, Push};
+pub use mfa::Mfa;
 pub use mode::Shadow;
 pub use model::{Asked, Model};
 pub(super) use option::PolicyOption;
@@ -195,6 +197,7 @@ written_options! {
         forward_authorization: ForwardAuthorization,
         authenticate: Schemes,
         csrf: Csrf,
+        mfa: Mfa,
         description: Description,
         permissions: Permissions,
         model: Model,
@@ -242,6 +245,7 @@ compiled_options! {
         error_passthrough: ErrorPassthrough,
         upgrade: Upgrade,
         csrf: Csrf,
+        mfa: Mfa,
         mode: Shadow,
     }
 }

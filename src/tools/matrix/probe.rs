@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Principal {
@@ -290,7 +291,10 @@ impl Probe<'_> {
             for rest in rests {
                 let target = format!("{}{query}", self.path(organization, sample, rest));
                 let (headers, claims, body, answer) = (headers.clone(), claims.clone(), body.clone(), answer.clone());
-                let request = Request { headers, claims, body, answer, ..Request::new(self.method.clone(), target) };
+                // `mfa` stands among what a cell says besides: whoever can show a second factor has just done so.
+                let mfa = Some(Duration::ZERO);
+                let request =
+                    Request { headers, claims, mfa, body, answer, ..Request::new(self.method.clone(), target) };
                 let falls_here = request.read(policy).is_ok_and(|readable| {
                     let found = policy.find(readable.host(), readable.target().decoded());
                     found.is_some_and(|found| found.route.index == self.route.index)

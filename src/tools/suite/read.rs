@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// The keys of a tests file.
 pub const FILE_KEYS: [&str; 2] = ["given", "tests"];
 /// The keys of a case beside its method.
-pub const CASE_KEYS: [&str; 15] = [
+pub const CASE_KEYS: [&str; 16] = [
     "as",
     "body",
     "body_bytes",
@@ -24,6 +24,7 @@ pub const CASE_KEYS: [&str; 15] = [
     "forwarded",
     "headers",
     "inject",
+    "mfa",
     "name",
     "session",
     "throttled",
@@ -78,7 +79,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
     let (mut expect, mut inject, mut claims, mut client) = (None, Vec::new(), None, None);
     let (mut title, mut forwarded) = (None, Forwarded::default());
     let (mut body, mut throttled, mut token, mut session) = (Body::None, false, None, false);
-    let (mut answer, mut status) = (None, None);
+    let (mut answer, mut status, mut mfa) = (None, None, None);
     // What seems to be missing may be what is misspelt.
     let mut is_doubtful = false;
     for Entry { key, value } in &map.entries {
@@ -91,6 +92,7 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
             "client" => client = address(value, findings),
             "expect" => expect = expectation(value, world, findings),
             "inject" => inject = injected(value, world, findings),
+            "mfa" => mfa = value.expect_duration("`mfa`", findings),
             "name" => title = text(value, "`name`", findings).map(Box::from),
             "forwarded" => forwarded = self::forwarded(value, world, findings),
             "session" => session = value.expect_bool("`session`", findings) == Some(true),
@@ -121,6 +123,11 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
         findings
             .error("no_meaning", entry.key.span, "whoever is anonymous has no session")
             .help("leave it out, or say whose it is with `as`");
+    }
+    if let (Some(None), Some(entry)) = (&user, map.entry("mfa")) {
+        findings
+            .error("no_meaning", entry.key.span, "whoever is anonymous has shown no second factor")
+            .help("leave it out, or say who has shown it with `as`");
     }
     if let (Some(user), Some(entry)) = (&user, map.entry("token")) {
         let in_claims = |name: &str| world.user(name).is_some_and(|user| user.user.issuer.is_some());
@@ -157,8 +164,9 @@ fn case(node: &Node, world: &World, findings: &mut Findings) -> Option<Case> {
             Some(Answer::new(status.unwrap_or(StatusCode::OK), content.unwrap_or_default().into_bytes()))
         }
     };
-    let request = Request { headers, client, claims, body, session, throttled, answer, ..Request::new(method, target) }
-        .as_handshake();
+    let request =
+        Request { headers, client, claims, body, session, mfa, throttled, answer, ..Request::new(method, target) }
+            .as_handshake();
     let line = findings.place(map.entries.first()?.key.span).line;
     Some(Case { line, title, user: user?, token, written, request, expect: expect?, inject, forwarded })
 }

@@ -76,7 +76,7 @@ async fn a_session_ends_with_its_row_its_user_and_the_password(backend: &dyn Bac
         let (digest, by_password) = (digest(name), name == "one");
         store
             .directory()
-            .create_session(NewSession { user: ann, digest, expires_at: far, by_password, instead_of })
+            .create_session(NewSession { user: ann, digest, expires_at: far, by_password, proof: None, instead_of })
             .await
             .unwrap()
     };

@@ -22,6 +22,7 @@ routes:
   /opaque: { level: authenticated, authenticate: bearer }
   /org/{org:slug}/**: { org: path.org as slug, read: member, write: manager }
   /tenant: { org: claim.tenant as slug, level: member }
+  /safe: { level: authenticated, mfa: 5m }
   /gold: { level: authenticated, when: 'claims.plan == "gold" && "admin" in claims.roles' }
 "#;
 
@@ -594,4 +595,31 @@ fn keys_that_are_none_are_refused_at_the_start_or_by_name() {
     eventually("it is told", || {
         gate.postern.stderr().iter().any(|line| line.contains("a secret or private key was published")).then_some(())
     });
+}
+
+/// `amr` lists `mfa` and `auth_time` is lately (OpenID Connect Core 1.0, RFC 8176, RFC 9470).
+#[test]
+fn a_jwt_says_when_a_second_factor_was_shown() {
+    let token = |more: Value| json!({ "key": "k", "alg": "ES256", "claims": claims(more) });
+    let tokens = [
+        token(json!({ "auth_time": now() - 60, "amr": ["pwd", "mfa"] })),
+        token(json!({ "auth_time": now() - 600, "amr": ["pwd", "mfa"] })),
+        token(json!({ "auth_time": now(), "amr": ["pwd"] })),
+        token(json!({ "amr": ["mfa"] })),
+    ];
+    let made = python("jwt_tokens.py", &json!({ "keys": { "k": "ES256" }, "tokens": tokens }));
+    let keys = Keys::serve(&json!({ "keys": [made["jwks"]["k"]] }));
+    let gate = gate(&format!(
+        "{{ issuer: {ISSUER}, audience: any, jwks: \"http://{}/\", algorithms: [ES256] }}",
+        keys.address
+    ));
+    let send = |at: usize| gate.send(ask("GET", "/safe", &bearer(&made["tokens"][at])));
+    assert_eq!(send(0).status, 200);
+    for at in 1..4 {
+        let refused = send(at);
+        assert_eq!((refused.status, refused.code().as_str()), (401, "second_factor_stale"), "{at}");
+        let challenge = "Bearer error=\"insufficient_user_authentication\", max_age=\"300\"";
+        assert_eq!(refused.header("www-authenticate"), Some(challenge));
+        assert_eq!(gate.send(ask("GET", "/me", &bearer(&made["tokens"][at]))).status, 200);
+    }
 }

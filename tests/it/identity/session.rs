@@ -40,6 +40,7 @@ fn begin(postern: &Postern, seconds: i64, instead_of: Option<TokenDigest>) {
                 digest: TokenDigest::of(TOKEN),
                 expires_at,
                 by_password: false,
+                proof: None,
                 instead_of,
             })
             .await

@@ -39,6 +39,12 @@ impl<'g> Browser<'g> {
         message +=
             &format!("Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         let answer = Raw::connect(self.entrance).send(message).answer();
+        self.keep(&answer);
+        answer
+    }
+
+    /// Keeps the cookies of an answer.
+    pub fn keep(&mut self, answer: &Answer) {
         for cookie in answer.all("set-cookie") {
             let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
             if cookie.contains("Max-Age=0") {
@@ -47,7 +53,6 @@ impl<'g> Browser<'g> {
                 self.cookies.insert(name.to_owned(), value.to_owned());
             }
         }
-        answer
     }
 
     pub fn get(&mut self, target: &str) -> Answer {

@@ -19,5 +19,7 @@ mod place;
 mod recorded;
 mod reference;
 mod second_factor;
+mod shown_factor;
+mod step_up;
 mod story;
 mod validators;

@@ -12,11 +12,13 @@ authenticate: [bearer, session, sesame]
 defaults: { inject: { X-Postern-User: user.username } }
 routes:
   /me/**: authenticated
+  /safe/**: { level: authenticated, mfa: 15m }
+  /page/**: { level: authenticated, mfa: 15m, authenticate: session }
 ";
-const CODE: &str = "/api/v1/users/login/code/";
+pub(super) const CODE: &str = "/api/v1/users/login/code/";
 const SESSION: &str = "postern_session";
 
-fn gate(mfa: &str) -> Gate {
+pub(super) fn gate(mfa: &str) -> Gate {
     let config = format!(
         "identity:\n  api: token\n  session: {{ secure: false }}\n  sesame: {{ key: {{ file: key }}, query: {{ name: sesame, exchange: true }} }}\n  \
          passwords: {{ memory: 64KiB, passes: 1, expire_after: 30 }}\n  token: {{ throttle: none }}\n  mfa: {{ key: {{ file: key }}{mfa} }}\naudit: audit.jsonl\n"
@@ -35,12 +37,12 @@ fn gate(mfa: &str) -> Gate {
 }
 
 /// The codes of this moment and of the next, of the key that a page shows.
-fn codes(page: &str) -> Vec<String> {
+pub(super) fn codes(page: &str) -> Vec<String> {
     let secret = page.split_once("<code>").unwrap().1.split_once('<').unwrap().0;
     serde_json::from_value(python("totp.py", &json!({ "secret": secret, "steps": [0, 1] }))).unwrap()
 }
 
-fn recovery(page: &Answer) -> Vec<String> {
+pub(super) fn recovery(page: &Answer) -> Vec<String> {
     page.text().split("<li><code>").skip(1).map(|part| part.split_once('<').unwrap().0.to_owned()).collect()
 }
 
@@ -61,7 +63,7 @@ fn first(browser: &mut Browser<'_>, name: &str) {
 }
 
 /// Sends the form of a page that was shown: its key is good with it alone.
-fn set_up(browser: &mut Browser<'_>, page: &str, code: &str, password: &str) -> Answer {
+pub(super) fn set_up(browser: &mut Browser<'_>, page: &str, code: &str, password: &str) -> Answer {
     let [csrf, offer] = ["csrf", "offer"].map(|name| field(page, name).unwrap());
     let form = [("csrf", csrf.as_str()), ("offer", offer.as_str()), ("code", code), ("password", password)];
     browser.ask("POST", CODE, Some(&form))
@@ -112,7 +114,7 @@ fn who_sets_an_app_up_is_asked_for_it_from_then_on() {
     assert_eq!((browser.send(CODE, &[("code", &recoveries[2])]).status, browser.whoami()), (303, 200));
     // Whoever is logged in gives it up with a code; else the administrator does.
     assert_eq!(browser.send(CODE, &[("code", &behind)]).status, 400);
-    assert_eq!(browser.send(CODE, &[("code", &recoveries[1])]).status, 303);
+    assert_eq!(browser.send(CODE, &[("do", "end"), ("code", &recoveries[1])]).status, 303);
     assert_eq!((Browser::of(&gate).log_in("lena", "s3cret-word").status, token(&gate, "lena").status), (303, 200));
     let page = browser.get(CODE).text();
     assert_eq!(set_up(&mut browser, &page, &codes(&page)[0], "s3cret-word").status, 200);
@@ -134,7 +136,7 @@ fn who_sets_an_app_up_is_asked_for_it_from_then_on() {
 #[test]
 fn who_must_have_one_sets_it_up_and_no_other_way_leads_in() {
     let gate = gate(", required_for: [staff], organizations: [a]");
-    // A link, and one that becomes a session; a password for a token.
+    // A link that becomes a session, which is good for nothing yet; a password for a token.
     let link = |name: &str| gate.postern.cli(&["sesame", "mint", "--user", name]).trim().to_owned();
     let by_link = |name: &str| {
         let token = link(name);
@@ -142,7 +144,13 @@ fn who_must_have_one_sets_it_up_and_no_other_way_leads_in() {
     };
     assert!(by_link("lena").status < 400);
     gate.upstream.forget();
-    assert_eq!(by_link("boss").code(), "second_factor_required");
+    let begun = by_link("boss");
+    assert_eq!((begun.status, begun.header("location")), (303, Some("/me/x")));
+    let mut browser = Browser::of(&gate);
+    browser.keep(&begun);
+    assert_eq!(browser.get("/me/x").code(), "second_factor_missing");
+    let by_header = format!("GET /me/x HTTP/1.1\r\nHost: a\r\nAuthorization: sesame {}\r\n\r\n", link("boss"));
+    assert_eq!(gate.send(by_header).code(), "second_factor_required");
     gate.upstream.assert_untouched("a link");
     assert_eq!((token(&gate, "lena").status, token(&gate, "boss").code().as_str()), (200, "second_factor_required"));
 
