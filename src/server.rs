@@ -270,6 +270,9 @@ impl Server {
             control,
         )?;
         let factors = config.identity.accounts.mfa.clone();
+        if let Some(settings) = &factors {
+            control.spawn(settings.clone().warn_of_unknown_organizations(Arc::clone(&store)));
+        }
         let factors =
             factors.map(|settings| SecondFactors::new(settings, Arc::clone(&store)).map(Arc::new)).transpose()?;
         let identity = Arc::new(identity.with_second_factors(factors.clone()));

@@ -347,8 +347,10 @@ impl Visit<'_> {
             "" => self.take(fields.text("code"), fields.text("do") == "end").await,
             _ => self.set_up(client.0, fields).await,
         };
-        if !matches!(done, Err(Refused::Wrong | Refused::Password)) {
-            limits.no_guess(self.user).await;
+        match &done {
+            Ok(_) => limits.right_code(self.user).await,
+            Err(Refused::Wrong | Refused::Password) => {}
+            Err(_) => limits.no_guess(self.user).await,
         }
         done
     }

@@ -4,6 +4,7 @@
 //! long that takes to be known is what is measured: here, and at each replica that is named.
 
 mod advice;
+mod logins;
 mod service;
 mod through;
 
@@ -127,6 +128,7 @@ pub async fn run(args: Args, config: &Config, out: &mut Output) -> anyhow::Resul
     }
     shadow(config, &mut findings);
     lookups(config, &mut findings).await;
+    logins::providers(config, &mut findings).await;
     out.list(&findings.0)?;
     let failed = findings.0.iter().any(|finding| finding.state == "failed");
     Ok(if failed { Exit::No } else { Exit::Ok })
@@ -143,6 +145,7 @@ pub fn look_over(config: &Config) -> Vec<Looked> {
                 standing(config, &mut findings).await;
                 shadow(config, &mut findings);
                 lookups(config, &mut findings).await;
+                logins::providers(config, &mut findings).await;
             }));
             if looked.is_err() {
                 findings.add(
@@ -178,6 +181,7 @@ async fn standing(config: &Config, findings: &mut Findings) -> Option<Arc<Direct
     match store::open(&config.database).await {
         Ok(store) => {
             usernames(&store, config.identity.accounts.usernames, findings).await;
+            logins::second_factors(&store, config, findings).await;
             Some(store)
         }
         Err(error) => {

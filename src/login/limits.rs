@@ -28,7 +28,6 @@ const SESSIONS: u64 = 3;
 const BY_USER: u64 = 4;
 const LETTERS: u64 = 5;
 const CONFLICTS: u64 = 6;
-const CODES: u64 = 7;
 /// Credentials of one address that are nobody's, in each minute, before the store is asked by the narrow way alone.
 const PAGES: NonZeroU32 = NonZeroU32::new(120).unwrap();
 /// Failures on one user from strange addresses: so many at once, and as many in each hour.
@@ -37,9 +36,14 @@ const FAILURES: NonZeroU32 = NonZeroU32::new(100).unwrap();
 const LETTERS_EACH: NonZeroU32 = NonZeroU32::new(5).unwrap();
 /// Names and addresses of others that somebody who manages users hits upon: so many at once, and as many in each hour.
 const CONFLICTS_EACH: NonZeroU32 = NonZeroU32::new(30).unwrap();
-/// Wrong codes of a second factor of one user, from wherever: so many at once, and as many in each hour.
-const CODES_EACH: NonZeroU32 = NonZeroU32::new(20).unwrap();
 const HOUR: Duration = Duration::from_secs(3600);
+/// Wrong codes of a second factor of one user, from wherever: each limit with its number, so many at once, and as many in each period. Who
+/// goes on guessing waits a minute after five, six after ten, and more than an hour after twenty.
+const GUESSES: [(u64, NonZeroU32, Duration); 3] = [
+    (7, NonZeroU32::new(5).unwrap(), Duration::from_secs(300)),
+    (8, NonZeroU32::new(10).unwrap(), HOUR),
+    (9, NonZeroU32::new(20).unwrap(), Duration::from_secs(24 * 3600)),
+];
 /// Successes that are remembered here.
 const SUCCESSES: usize = 50_000;
 const RECENT: Duration = Duration::from_secs(30 * 86_400);
@@ -169,17 +173,32 @@ impl Limits {
     /// # Errors
     /// How long to wait.
     pub async fn code(&self, user: UserId) -> Result<(), Duration> {
-        let key = Key { limit: CODES, who: Who::User(user) };
-        match self.limiter.spend(key, Quota::new(CODES_EACH, HOUR), clock::monotonic()).await {
-            Verdict::Pass { .. } => Ok(()),
-            Verdict::Wait(wait) => Err(wait),
+        for (at, (key, quota)) in guesses(user).enumerate() {
+            if let Verdict::Wait(wait) = self.limiter.spend(key, quota, clock::monotonic()).await {
+                for (key, quota) in guesses(user).take(at) {
+                    self.limiter.give_back(key, quota).await;
+                }
+                return Err(wait);
+            }
         }
+        Ok(())
     }
 
     /// It was none.
     pub async fn no_guess(&self, user: UserId) {
-        let key = Key { limit: CODES, who: Who::User(user) };
-        self.limiter.give_back(key, Quota::new(CODES_EACH, HOUR)).await;
+        for (key, quota) in guesses(user) {
+            self.limiter.give_back(key, quota).await;
+        }
+    }
+
+    /// It was right: wrong ones of before are no longer in a row with what comes.
+    pub async fn right_code(&self, user: UserId) {
+        self.no_guess(user).await;
+        if let (Some((key, quota)), Some((_, row, _))) = (guesses(user).next(), GUESSES.first()) {
+            for _ in 1..row.get() {
+                self.limiter.give_back(key, quota).await;
+            }
+        }
     }
 
     /// A number for a name, which nobody can tell beforehand; another for each purpose.
@@ -297,6 +316,12 @@ impl Limits {
     }
 }
 
+fn guesses(user: UserId) -> impl Iterator<Item = (Key, Quota)> {
+    GUESSES
+        .into_iter()
+        .map(move |(limit, count, period)| (Key { limit, who: Who::User(user) }, Quota::new(count, period)))
+}
+
 fn pages() -> Quota {
     Quota::new(PAGES, Duration::from_secs(60))
 }
@@ -365,6 +390,29 @@ mod tests {
         assert!(limits.attempt(Who::User(ann), address("198.51.100.1")).await.is_ok());
         assert!(limits.attempt(Who::User(ann), address("198.51.100.2")).await.is_err());
         assert!(limits.attempt(Who::User(bob), address("198.51.100.2")).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_guesses_codes_waits_longer_and_longer() {
+        let limits = limits(None);
+        let ann = UserId::generate();
+        for _ in 0..4 {
+            // What is no guess gives nothing but itself back.
+            assert!(limits.code(ann).await.is_ok() && limits.code(ann).await.is_ok());
+            limits.no_guess(ann).await;
+        }
+        assert!(limits.code(ann).await.is_ok());
+        let minute = limits.code(ann).await.unwrap_err();
+        assert!((30..=60).contains(&minute.as_secs()), "{minute:?}");
+        // With a right one the row ends, but not what counts in the hour and in the day.
+        let mut waits = Vec::new();
+        for _ in 0..4 {
+            limits.right_code(ann).await;
+            while limits.code(ann).await.is_ok() {}
+            waits.push(limits.code(ann).await.unwrap_err().as_secs() / 60);
+        }
+        assert!(waits.iter().any(|wait| (4..=6).contains(wait)), "{waits:?}");
+        assert!(limits.code(UserId::generate()).await.is_ok());
     }
 
     #[tokio::test]

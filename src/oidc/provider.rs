@@ -92,6 +92,21 @@ impl Provider {
         Ok(Self { settings, tls, state: watch::Sender::default(), wanted: Notify::new(), control })
     }
 
+    /// Looks once at what it says, for a tool: how many keys it has.
+    ///
+    /// # Errors
+    /// It cannot be reached, or used.
+    pub async fn probe(settings: Settings, control: Handle) -> Result<usize, String> {
+        let provider = Self::new(settings, control).map_err(|error| error.to_string())?;
+        let endpoints = provider.look(None).await?;
+        let json = fetch(&endpoints.keys_at, &provider.tls).await.map_err(|error| format!("its keys: {error}"))?;
+        let set: serde_json::Value = serde_json::from_slice(&json).map_err(|_| "its keys are no JSON".to_owned())?;
+        match set.get("keys").and_then(serde_json::Value::as_array).map_or(0, Vec::len) {
+            0 => Err("it has no keys".to_owned()),
+            count => Ok(count),
+        }
+    }
+
     /// Whether nobody can log in there now, as far as is known.
     #[must_use]
     pub fn is_away(&self) -> bool {

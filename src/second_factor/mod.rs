@@ -8,7 +8,7 @@ pub mod totp;
 
 use crate::clock;
 use crate::directory::encryption::{SealError, Sealer};
-use crate::directory::{Directory, Factor, FactorProof, StoreError, UserKey};
+use crate::directory::{Directory, Factor, FactorProof, OrgRef, StoreError, UserKey};
 use crate::facts::Snapshot;
 use crate::id::UserId;
 use crate::secret::{SecretError, SecretSource};
@@ -30,6 +30,34 @@ pub struct Settings {
     pub superusers: bool,
     /// Slugs of organizations whose members must.
     pub organizations: Vec<Box<str>>,
+}
+
+impl Settings {
+    /// The slugs that no organization has: nobody must have a second factor because of them.
+    ///
+    /// # Errors
+    /// The store fails.
+    pub async fn unknown_organizations(&self, store: &Directory) -> Result<Vec<&str>, StoreError> {
+        let mut unknown = Vec::new();
+        for slug in &self.organizations {
+            if store.organization(&OrgRef::Slug(slug.to_string())).await?.is_none() {
+                unknown.push(&**slug);
+            }
+        }
+        Ok(unknown)
+    }
+
+    /// Says so in the log.
+    pub async fn warn_of_unknown_organizations(self, store: Arc<Directory>) {
+        match self.unknown_organizations(&store).await {
+            Ok(unknown) if unknown.is_empty() => {}
+            Ok(unknown) => {
+                let slugs = unknown.join(", ");
+                tracing::warn!(slugs, "`identity.mfa.organizations` names organizations that are not there");
+            }
+            Err(error) => tracing::warn!(%error, "the organizations of `identity.mfa` cannot be looked up"),
+        }
+    }
 }
 
 #[derive(Debug, Error)]

@@ -1,11 +1,10 @@
 //! `identity.mfa` — who logs in with a second factor.
 
-use crate::config::accounts::{Accounts, Served};
 use crate::config::keys::{Reader, Section, Shape, custom, keys};
 use crate::config::secret::SECRET;
 use crate::second_factor::Settings;
 use crate::secret::SecretSource;
-use crate::yaml::{Findings, Node};
+use crate::yaml::Node;
 
 keys! {
     struct Said {
@@ -30,14 +29,6 @@ pub(super) fn read(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Se
     let has = |word: &str| required_for.iter().any(|known| known == word);
     let (staff, superusers) = (has("staff"), has("superusers"));
     Some(Settings { key: key?, staff, superusers, organizations: organizations.into_iter().map(Into::into).collect() })
-}
-
-/// A code is asked for on a page of the identity API, and before a session.
-pub(super) fn check(node: &Node, sessions: bool, accounts: &Accounts, findings: &mut Findings) {
-    if !sessions || accounts.api == Served::Off {
-        let message = "`mfa` asks for a code before a session, on a page of the identity API: one of the two is off";
-        findings.error("missing_key", node.span, message).help("write `identity: { api: token, session: {} }`");
-    }
 }
 
 fn required_for(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<String>> {

@@ -73,10 +73,20 @@ pub(super) fn check(tree: &Map, Identity { settings, accounts, .. }: &Identity, 
         findings.error("wrong_value", node.span, message).help("write a `lifetime` under `token` that is no longer");
     }
     if !accounts.providers.is_empty() {
-        providers::check(tree, node, settings.session.is_some(), accounts, findings);
+        providers::check(tree, node, accounts, findings);
     }
-    if accounts.mfa.is_some() {
-        mfa::check(node, settings.session.is_some(), accounts, findings);
+    let has_pages = settings.session.is_some() && accounts.api != accounts::Served::Off;
+    for (_, message) in [
+        (!accounts.providers.is_empty(), "a login at a provider begins a session, on pages of the identity API"),
+        (
+            accounts.mfa.is_some(),
+            "`mfa` asks for a code before a session, on a page of the identity API: one of the two is off",
+        ),
+    ]
+    .into_iter()
+    .filter(|(needs_pages, _)| *needs_pages && !has_pages)
+    {
+        findings.error("missing_key", node.span, message).help("write `identity: { api: token, session: {} }`");
     }
     if settings.sesame.as_ref().is_some_and(|sesame| sesame.exchange) && settings.session.is_none() {
         findings

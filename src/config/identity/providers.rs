@@ -117,21 +117,10 @@ fn settings(said: Said, map: &Map, node: &Node, findings: &mut Findings) -> Opti
 }
 
 /// What must be there besides.
-pub(super) fn check(tree: &Map, node: &Node, sessions: bool, accounts: &Accounts, findings: &mut Findings) {
-    let mut missing = |message: &str, help: &str| {
-        findings.error("missing_key", node.span, message).help(help);
-    };
+pub(super) fn check(tree: &Map, node: &Node, accounts: &Accounts, findings: &mut Findings) {
     if tree.get("public_url").is_none() {
-        missing(
-            "providers send people back to us, and there is no `public_url` that they come back to",
-            "write `public_url: https://app.example.com`",
-        );
-    }
-    if !sessions || accounts.api == Served::Off {
-        missing(
-            "a login at a provider begins a session, on pages of the identity API",
-            "write `identity: { api: token, session: {} }`",
-        );
+        let message = "providers send people back to us, and there is no `public_url` that they come back to";
+        findings.error("missing_key", node.span, message).help("write `public_url: https://app.example.com`");
     }
     if accounts.usernames == Usernames::PerOrganization && accounts.providers.iter().any(|one| one.create_users) {
         let message = "where usernames are per organization, a provider does not say of which a new user is";
