@@ -89,7 +89,7 @@ pub use resources::{
     Blank, EmailEdit, EmailRecord, Field, Given, GroupRecord, HasPassword, HistoryRecord, Input, Kind,
     MembershipRecord, NewEmail, NewGroup, NewMembership, NewOrganization, NewPermission, NewRole, NewScope, NewToken,
     NewUser, OrganizationEdit, OrganizationRecord, PermissionEdit, PermissionRecord, Resource, RoleRecord, TokenEdit,
-    TokenRecord, UserEdit, UserRecord, record_of,
+    TokenRecord, UserEdit, UserRecord, Writer, record_of,
 };
 pub use selector::{GroupSelector, OrgSelector, RoleSelector, Scope, UserSelector};
 pub use sessions::SessionRecord;

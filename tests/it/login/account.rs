@@ -113,3 +113,81 @@ fn a_provider_is_taken_away_unless_it_is_the_last_way_in() {
     assert!(!browser.get(ACCOUNT).text().contains("id.example.com"));
     assert_eq!(gate.postern.query("SELECT count(*) || '' FROM subjects"), "1");
 }
+
+#[test]
+fn people_say_of_themselves_what_the_directory_lets_them() {
+    let gate = gate("");
+    let mut browser = logged_in(&gate, "lena");
+    let page = browser.get(ACCOUNT).text();
+    for name in ["first_name", "last_name", "birth_date", "language", "company", "url"] {
+        assert!(page.contains(&format!("<label for=\"{name}\">")), "{name}: {page}");
+    }
+    for name in ["username", "is_staff", "staff", "is_superuser", "notes", "expiration_date", "phone_number"] {
+        assert!(!page.contains(&format!("name=\"{name}\"")), "{name}");
+    }
+    let fill = |first: &'static str, born: &'static str, language: &'static str| {
+        [
+            ("do", "profile"),
+            ("first_name", first),
+            ("last_name", "<Lenz>"),
+            ("birth_date", born),
+            ("language", language),
+            ("is_superuser", "true"),
+            ("notes", "x"),
+            ("username", "boss"),
+        ]
+    };
+    assert_eq!(press(&mut browser, &fill(" Lena ", "1990-12-31", "de")).status, 303);
+    let kept = "SELECT first_name || last_name || birth_date || language || is_superuser || notes FROM users WHERE username = 'lena'";
+    assert_eq!(gate.postern.query(kept), "Lena<Lenz>1990-12-31de0");
+    // What is wrong stands beside its field, and what was typed stays.
+    let again = press(&mut browser, &fill("Lena", "31.12.1990", "de"));
+    let text = again.text();
+    assert_eq!(again.status, 400);
+    assert!(
+        text.contains("aria-describedby=\"birth_date-problem\"") && text.contains("id=\"birth_date-problem\""),
+        "{text}"
+    );
+    assert!(
+        text.contains("value=\"31.12.1990\"") && text.contains("&#60;Lenz&#62;") && !text.contains("<script"),
+        "{text}"
+    );
+    assert_eq!(press(&mut browser, &fill("", "", "de")).status, 303);
+    let kept = "SELECT first_name || coalesce(birth_date, 'none') FROM users WHERE username = 'lena'";
+    assert_eq!(gate.postern.query(kept), "none");
+    let form = [("do", "profile"), ("first_name", "x")];
+    assert_eq!(browser.ask("POST", ACCOUNT, Some(&form)).status, 403, "no form of ours");
+}
+
+#[test]
+fn addresses_are_added_and_removed_and_nobody_believes_them_before_they_are_confirmed() {
+    let gate = gate("");
+    let mut browser = logged_in(&gate, "lena");
+    let add = |browser: &mut Browser<'_>, email: &str| press(browser, &[("do", "add-email"), ("email", email)]);
+    assert_eq!(add(&mut browser, "lena@example.org").status, 303);
+    let kept = || {
+        gate.postern.query("SELECT coalesce(group_concat(email || verified || is_primary), '') FROM email_addresses")
+    };
+    assert_eq!(kept(), "lena@example.org00");
+    let text = add(&mut browser, "lena@@example").text();
+    assert!(text.contains("id=\"email-problem\"") && text.contains("value=\"lena@@example\""), "{text}");
+    assert_eq!(add(&mut browser, "LENA@example.org").status, 400, "she has it");
+    let page = browser.get(ACCOUNT).text();
+    assert!(
+        page.contains("not confirmed") && !page.contains("Send the link again"),
+        "no letters are sent here: {page}"
+    );
+    let id = gate.postern.query("SELECT id || '' FROM email_addresses");
+    let mut bob = logged_in(&gate, "bob");
+    for what in ["remove-email", "prefer-email", "confirm-email"] {
+        assert_eq!(press(&mut bob, &[("do", what), ("id", &id)]).status, 400, "{what}: it is lena's");
+    }
+    assert_eq!(press(&mut browser, &[("do", "prefer-email"), ("id", &id)]).status, 303);
+    assert_eq!(kept(), "lena@example.org01");
+    assert_eq!(press(&mut browser, &[("do", "remove-email"), ("id", &id)]).status, 303);
+    assert_eq!(kept(), "");
+    for n in 0..10 {
+        assert_eq!(add(&mut browser, &format!("l{n}@example.org")).status, 303);
+    }
+    assert_eq!(add(&mut browser, "one@example.org").status, 400, "enough");
+}

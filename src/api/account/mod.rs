@@ -1,5 +1,9 @@
-//! `/api/v1/users/account/`: what is somebody's own: their sessions, tokens, and the providers that know them. Each button is a form of ours,
+//! `/api/v1/users/account/`: what is somebody's own: what they say of themselves, their addresses, sessions, tokens, and the providers that
+//! know them. Each button is a form of ours,
 //! and what it does is an operation of the directory as they see it.
+
+mod emails;
+mod profile;
 
 use super::error::ApiError;
 use super::page::{self, Visitor};
@@ -17,6 +21,7 @@ use askama::Template;
 use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use http::{Method, StatusCode};
+use profile::Line;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -32,6 +37,8 @@ struct Session {
     id: Uuid,
     since: String,
     until: String,
+    /// When it showed a second factor.
+    shown: String,
     is_this: bool,
 }
 
@@ -48,6 +55,13 @@ struct Known {
     subject: String,
 }
 
+struct Address {
+    id: i64,
+    email: String,
+    verified: bool,
+    is_primary: bool,
+}
+
 #[derive(Default, Template)]
 #[template(path = "account.html")]
 struct Page {
@@ -58,6 +72,13 @@ struct Page {
     username: String,
     change: String,
     second_factor: String,
+    profile: Vec<Line>,
+    addresses: Vec<Address>,
+    /// An address that cannot be added, and why.
+    new_email: String,
+    email_problem: String,
+    /// Whether addresses can be confirmed.
+    sends_letters: bool,
     sessions: Vec<Session>,
     tokens: Vec<OwnToken>,
     /// Whether they may have more.
@@ -81,12 +102,26 @@ struct Visit<'a> {
 enum Refused {
     Stale,
     Said(String),
+    /// What is wrong of a field.
+    Field(&'static str, String),
     Store(StoreError),
+}
+
+impl Refused {
+    /// What is wrong of a field that is the only one of its form.
+    fn of_field(field: &'static str, error: &DirectoryError) -> Self {
+        match error {
+            DirectoryError::Store(error) => Self::Store(error.clone()),
+            DirectoryError::Invalid { problem, .. } => Self::Field(field, problem.clone()),
+            error => Self::Field(field, error.to_string()),
+        }
+    }
 }
 
 impl From<DirectoryError> for Refused {
     fn from(error: DirectoryError) -> Self {
         match error {
+            DirectoryError::Invalid { field, problem } => Self::Field(field, problem),
             DirectoryError::Store(error) => Self::Store(error),
             DirectoryError::NotFound { .. } => Self::Said(GONE.to_owned()),
             error => Self::Said(format!("This is not possible: {error}.")),
@@ -113,7 +148,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
     let view = api.store.as_seen_by(Viewer::Oneself(user));
     let visit = Visit { api: &api, visitor, user, username, this, view };
     if parts.method != Method::POST {
-        return visit.show(StatusCode::OK, "", "").await;
+        return visit.show(StatusCode::OK, Shown::default()).await;
     }
     let fields = match body::read(&parts, body).await {
         Ok(fields) => fields,
@@ -126,11 +161,28 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
     };
     match done {
         Ok(None) => page::go_on(&here, []),
-        Ok(Some(token)) => visit.show(StatusCode::OK, "", token.expose()).await,
-        Err(Refused::Stale) => visit.show(StatusCode::FORBIDDEN, STALE, "").await,
-        Err(Refused::Said(problem)) => visit.show(StatusCode::BAD_REQUEST, &problem, "").await,
+        Ok(Some(token)) => visit.show(StatusCode::OK, Shown { token: token.expose(), ..Shown::default() }).await,
+        Err(Refused::Stale) => visit.show(StatusCode::FORBIDDEN, Shown { problem: STALE, ..Shown::default() }).await,
+        Err(Refused::Said(problem)) => {
+            visit.show(StatusCode::BAD_REQUEST, Shown { problem: &problem, ..Shown::default() }).await
+        }
+        Err(Refused::Field(name, problem)) => {
+            let wrong = Some((name, &*problem));
+            visit.show(StatusCode::BAD_REQUEST, Shown { wrong, sent: Some(&fields), ..Shown::default() }).await
+        }
         Err(Refused::Store(error)) => visit.busy(&error),
     }
+}
+
+/// What a page shows besides what is kept.
+#[derive(Clone, Copy, Default)]
+struct Shown<'s> {
+    problem: &'s str,
+    /// A token that was just made.
+    token: &'s str,
+    /// The form as it was sent, and what is wrong of which field.
+    sent: Option<&'s Fields>,
+    wrong: Option<(&'s str, &'s str)>,
 }
 
 impl Visit<'_> {
@@ -156,21 +208,34 @@ impl Visit<'_> {
         page::answer(status, &page, cookie)
     }
 
-    async fn show(&self, status: StatusCode, problem: &str, token: &str) -> Response {
-        match self.look().await {
-            Ok(page) => self.page(status, Page { problem: problem.to_owned(), token: token.to_owned(), ..page }),
-            Err(DirectoryError::Store(error)) => self.busy(&error),
+    async fn show(&self, status: StatusCode, shown: Shown<'_>) -> Response {
+        match self.look(shown).await {
+            Ok(page) => self.page(status, page),
+            Err(Refused::Store(error)) => self.busy(&error),
             // Deleted in this very moment.
             Err(_) => page::go_on(&self.api.links.at(LOGIN), []),
         }
     }
 
-    async fn look(&self) -> Result<Page, DirectoryError> {
+    async fn look(&self, shown: Shown<'_>) -> Result<Page, Refused> {
         let by = self.user.into();
+        let kept = self.view.user(&by).await?;
+        let (of_profile, of_email) = match shown.sent.map(|sent| sent.text("do")) {
+            Some("profile") => (shown.sent, None),
+            Some("add-email") => (None, shown.sent),
+            _ => (None, None),
+        };
+        let addresses = self.emails().await?.into_iter().map(|address| Address {
+            id: address.id,
+            email: address.email,
+            verified: address.verified,
+            is_primary: address.is_primary,
+        });
         let sessions = self.view.sessions(&by, self.this).await?.into_iter().map(|session| Session {
             id: session.id,
             since: moment(session.created),
             until: moment(session.expires_at),
+            shown: session.proof.map(|proof| moment(proof.at)).unwrap_or_default(),
             is_this: session.is_this,
         });
         let tokens = self.view.tokens(&List::of_user(self.user)).await?.rows.into_iter();
@@ -186,6 +251,17 @@ impl Visit<'_> {
             Known { label, issuer: known.issuer, subject: known.subject }
         });
         Ok(Page {
+            problem: shown.problem.to_owned(),
+            token: shown.token.to_owned(),
+            profile: profile::lines(&kept, of_profile, shown.wrong.filter(|_| of_profile.is_some())),
+            addresses: addresses.collect(),
+            new_email: of_email.map(|sent| sent.text("email").to_owned()).unwrap_or_default(),
+            email_problem: shown
+                .wrong
+                .filter(|_| of_email.is_some())
+                .map(|(_, why)| why.to_owned())
+                .unwrap_or_default(),
+            sends_letters: self.api.mail.is_some() && self.api.links.site().is_some(),
             sessions: sessions.collect(),
             tokens: tokens.collect(),
             makes_tokens: !self.api.compat,
@@ -198,7 +274,15 @@ impl Visit<'_> {
     async fn submit(&self, fields: &Fields) -> Result<Option<Token>, Refused> {
         let by = self.user.into();
         let id = Uuid::try_parse(fields.text("id")).map_err(|_| Refused::Said(GONE.to_owned()));
+        let number = || fields.text("id").parse().map_err(|_| Refused::Said(GONE.to_owned()));
         match fields.text("do") {
+            "profile" => {
+                self.view.edit_user(&by, profile::edit(fields)?).await?;
+            }
+            "add-email" => self.add_email(&self.view.user(&by).await?, fields.text("email").trim()).await?,
+            "confirm-email" => self.confirm_email(&self.view.user(&by).await?, number()?).await?,
+            "prefer-email" => self.prefer_email(number()?).await?,
+            "remove-email" => self.remove_email(number()?).await?,
             "end" => {
                 self.view.end_session(&by, id?).await?;
             }
