@@ -7,8 +7,9 @@ use super::error::ApiError;
 use super::page::{self, Account, Visitor};
 use super::paths::{LOGIN, PROVIDERS, SECOND_FACTOR};
 use super::second_factor::{Pending, Step, go_in, onwards};
+use super::trusted_login;
 use super::words::filters;
-use super::{Api, Client};
+use super::{Api, Client, Peer};
 use crate::clock;
 use crate::compat::openwisp::body;
 use crate::config::accounts::Identifier;
@@ -74,19 +75,29 @@ enum Refused {
 }
 
 /// Answers a request of any method.
-pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
+pub async fn answer(
+    State(api): State<Arc<Api>>,
+    client: Extension<Client>,
+    peer: Extension<Peer>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     match parts.method {
-        Method::GET | Method::HEAD => show(&api, client.0, &parts).await,
+        Method::GET | Method::HEAD => show(&api, (client.0, peer.0), &parts).await,
         Method::POST => submit(&api, client.0, parts, body).await,
         other => ApiError::Method(other.to_string()).answer(&api, ALLOW),
     }
 }
 
-async fn show(api: &Api, client: Client, request: &Parts) -> Response {
+async fn show(api: &Api, (client, peer): (Client, Peer), request: &Parts) -> Response {
     let visitor = Visitor::of(api, &request.headers);
     let next = query::single(request.uri.query(), "next").ok().flatten().unwrap_or_default();
     let next = page::local(&next).unwrap_or_default();
+    if request.method == Method::GET
+        && let Some(answer) = trusted_login::answer(api, (client, peer), &request.headers, &visitor, next).await
+    {
+        return answer;
+    }
     let Some(person) = visitor.somebody(api, client).await else {
         return ask(api, &visitor, StatusCode::OK, "", &Form { next: next.to_owned(), ..Form::default() });
     };

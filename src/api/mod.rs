@@ -24,6 +24,7 @@ pub mod router;
 mod second_factor;
 pub mod secret_path;
 pub mod token;
+mod trusted_login;
 pub mod who;
 pub mod words;
 
@@ -33,7 +34,7 @@ use crate::directory::Directory;
 use crate::directory::encryption::Sealer;
 use crate::identity::Identity;
 use crate::limit::Shared;
-use crate::login::Login;
+use crate::login::{Login, trusted_header};
 use crate::mail::Mailer;
 use crate::oidc::Providers;
 use crate::password::Passwords;
@@ -63,6 +64,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Copy, Debug)]
 pub struct Client(pub IpAddr);
 
+/// Who the connection is of that a request came over: its client, or a proxy in front of us.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub IpAddr);
+
 /// What absolute links of an answer begin with, `https://id.example.com`: as the client asked for it.
 #[derive(Clone, Debug)]
 pub struct Origin(pub String);
@@ -86,6 +91,8 @@ pub struct Api {
     pub providers: Providers,
     /// What they log in with besides, where they may.
     pub second_factors: Option<Arc<SecondFactors>>,
+    /// Who is told to be somebody by what is in front of us, where that is believed.
+    pub trusted_header: Option<trusted_header::Settings>,
     /// Whether answers are the reference's where ours would be better.
     pub compat: bool,
     /// Whether records are served too.
@@ -142,6 +149,7 @@ impl Api {
             links,
             providers: Providers::default(),
             second_factors: None,
+            trusted_header: accounts.trusted_header.clone(),
             extent,
             told: openapi::Told::default(),
             letters: Arc::new(Semaphore::new(password::LETTERS_AT_ONCE)),
@@ -193,7 +201,12 @@ impl Service {
     }
 
     /// Answers a request; its work stops when nobody waits for the answer any more.
-    pub async fn call(&self, request: Request<Bytes>, client: IpAddr, origin: Origin) -> Response<Bytes> {
+    pub async fn call(
+        &self,
+        request: Request<Bytes>,
+        (client, peer): (IpAddr, IpAddr),
+        origin: Origin,
+    ) -> Response<Bytes> {
         let mut request = request.map(axum::body::Body::from);
         if let Some(target) =
             self.api.links.unmoved(request.uri().path_and_query().map_or("", |target| target.as_str()))
@@ -202,6 +215,7 @@ impl Service {
             *request.uri_mut() = target;
         }
         request.extensions_mut().insert(Client(client));
+        request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(origin);
         routed(&self.api, &self.control, self.router.clone(), request).await
     }

@@ -79,16 +79,20 @@ impl Pending {
         let opened = visitor.pending.as_deref().and_then(|cookie| Self::open(&api.seal, cookie));
         let Some((pending, password)) = opened else { return Ok(None) };
         let Some(found) = api.store.revocation(&UserKey::Id(pending.user)).await? else { return Ok(None) };
-        let user = match api.store.as_seen_by(Viewer::Operator).user(&pending.user.into()).await {
-            Ok(user) => user,
-            Err(DirectoryError::Store(error)) => return Err(error),
-            // Deleted in this very moment.
-            Err(_) => return Ok(None),
-        };
-        let has_expired = user.expiration_date.is_some_and(|last| last < clock::today());
-        let may = user.is_active && (!has_expired || api.login.lets_expired_in());
-        Ok((may && digest(&found) == password).then_some(pending))
+        Ok((digest(&found) == password && is_let_in(api, pending.user).await?).then_some(pending))
     }
+}
+
+/// Whether somebody is let in at all: they are there and active, and their account has not expired.
+pub(super) async fn is_let_in(api: &Api, user: UserId) -> Result<bool, StoreError> {
+    let user = match api.store.as_seen_by(Viewer::Operator).user(&user.into()).await {
+        Ok(user) => user,
+        Err(DirectoryError::Store(error)) => return Err(error),
+        // Deleted in this very moment.
+        Err(_) => return Ok(false),
+    };
+    let has_expired = user.expiration_date.is_some_and(|last| last < clock::today());
+    Ok(user.is_active && (!has_expired || api.login.lets_expired_in()))
 }
 
 /// Of the password that somebody has, as it is kept.

@@ -1,10 +1,11 @@
 //! `identity: api, login, token, passwords` — how people log in, and what they get.
 
 use super::Compat;
-use super::identity::providers;
+use super::identity::{providers, trusted_header};
 use super::keys::{FLAG, Reader, SIZE, Section, Shape, TIME, count, custom, keys, one_of};
 use super::secret::SECRET;
 use crate::directory::Usernames;
+use crate::login::trusted_header::Settings as TrustedHeader;
 use crate::oidc::settings::Settings as Provider;
 use crate::password::validate::Validators;
 use crate::password::{Algorithm, Passwords};
@@ -73,6 +74,8 @@ pub struct Accounts {
     pub expired_log_in: bool,
     /// Where they log in besides.
     pub providers: Vec<Provider>,
+    /// What is believed of who somebody is, where another single sign-on stands in front.
+    pub trusted_header: Option<TrustedHeader>,
     /// The second factor, where people may have one.
     pub mfa: Option<SecondFactor>,
 }
@@ -94,6 +97,7 @@ impl Default for Accounts {
             passwords: Passwords::default(),
             expired_log_in: false,
             providers: Vec::new(),
+            trusted_header: None,
             mfa: None,
         }
     }
@@ -126,6 +130,8 @@ keys! {
             "As `postern usernames` says of the directory. `per_organization`: a login by name says of which, as `organization`. [global]";
         providers, custom(providers::SHAPE, providers::read),
             "Providers of OpenID Connect that people log in at; needs `public_url` and `identity.session`. [none]";
+        trusted_header, custom(trusted_header::SHAPE, trusted_header::read),
+            "A header by which a proxy in front says on the login page who somebody is. [off]";
     }
 }
 

@@ -18,10 +18,14 @@ pub(super) fn check(tree: &Map, config: &Config, findings: &mut Findings) {
     }
 }
 
-pub(super) fn trusted_proxies(_: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<IpNet>> {
-    let findings = &mut *reader.findings;
+pub(super) fn trusted_proxies(key: &str, node: &Node, reader: &mut Reader<'_>) -> Option<Vec<IpNet>> {
+    Some(networks(key, node, reader.findings))
+}
+
+/// Networks whose headers are believed, which are not the whole world.
+pub(super) fn networks(key: &str, node: &Node, findings: &mut Findings) -> Vec<IpNet> {
     let mut networks = Vec::new();
-    for (text, span) in node.expect_strs("`trusted_proxies`", findings).unwrap_or_default() {
+    for (text, span) in node.expect_strs(&format!("`{key}`"), findings).unwrap_or_default() {
         match text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)) {
             Ok(network) => networks.push(network),
             Err(_) => {
@@ -31,16 +35,16 @@ pub(super) fn trusted_proxies(_: &str, node: &Node, reader: &mut Reader<'_>) -> 
         }
     }
     if is_everybody(&networks) {
-        let message = "`trusted_proxies` would believe everybody's headers: these networks are the whole world";
+        let message = format!("`{key}` would believe everybody's headers: these networks are the whole world");
         findings.error("wrong_value", node.span, message).help("name the networks that your proxies are in");
     } else if let Some(wide) = IpNet::aggregate(&networks).iter().find(|network| match network {
         IpNet::V4(network) => network.prefix_len() < 8,
         IpNet::V6(network) => network.prefix_len() < 16,
     }) {
-        let message = format!("`trusted_proxies` believes all of {wide}, which is more than anybody's network");
+        let message = format!("`{key}` believes all of {wide}, which is more than anybody's network");
         findings.warning("wide_trust", node.span, message).help("name the networks that your proxies are in");
     }
-    Some(networks)
+    networks
 }
 
 /// Whether the networks are the whole world together, as `0.0.0.0/1` and `128.0.0.0/1` are: all addresses that a client can have,

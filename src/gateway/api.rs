@@ -27,7 +27,7 @@ pub(super) async fn answer(mut exchange: Box<Exchange>) -> Response<AnswerBody> 
         Err(denial) => return reply::refuse(exchange, &denial),
     };
     let (client, origin) = (exchange.client(), origin(&exchange, &request));
-    let response = api.call(request, client, origin).await;
+    let response = api.call(request, (client, exchange.link().client.peer()), origin).await;
     respond(exchange, response)
 }
 

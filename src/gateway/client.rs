@@ -69,6 +69,12 @@ impl Client {
         if self.proto == HTTPS { "https" } else { "http" }
     }
 
+    /// Who the connection is of.
+    #[must_use]
+    pub const fn peer(&self) -> IpAddr {
+        self.peer
+    }
+
     /// Whether forwarded headers of this peer are believed.
     #[must_use]
     pub const fn is_trusted(&self) -> bool {

@@ -396,7 +396,8 @@ pub(super) fn authenticate(
             let now = || worker.shared.fact_cache.versions().unix_seconds();
             let second_factor = match (kind, known.proof) {
                 (_, Some(proof)) => {
-                    SecondFactor::Shown(Duration::from_secs(now().saturating_sub(proof.at).max(0) as u64))
+                    let age = u64::try_from(now().saturating_sub(proof.at)).unwrap_or_default();
+                    SecondFactor::Shown(Duration::from_secs(age))
                 }
                 (Kind::Session, None) => SecondFactor::Missing,
                 (Kind::Jwt, None) => SecondFactor::Claimed(now()),

@@ -10,6 +10,7 @@ pub mod limits;
 pub mod links;
 pub mod renew;
 pub mod reset;
+pub mod trusted_header;
 
 use crate::clock;
 use crate::config::accounts::{Accounts, Identifier};

@@ -9,6 +9,7 @@ mod mfa;
 pub(super) mod providers;
 mod sesame;
 mod session;
+pub(super) mod trusted_header;
 
 use super::Compat;
 use super::accounts::Served;
@@ -78,6 +79,10 @@ pub(super) fn check(tree: &Map, Identity { settings, accounts, .. }: &Identity, 
     let has_pages = settings.session.is_some() && accounts.api != accounts::Served::Off;
     for (_, message) in [
         (!accounts.providers.is_empty(), "a login at a provider begins a session, on pages of the identity API"),
+        (
+            accounts.trusted_header.is_some(),
+            "`trusted_header` begins sessions, on the login page of the identity API: one of the two is off",
+        ),
         (
             accounts.mfa.is_some(),
             "`mfa` asks for a code before a session, on a page of the identity API: one of the two is off",

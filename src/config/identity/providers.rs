@@ -2,7 +2,7 @@
 
 use crate::address::Url;
 use crate::claims::ClaimName;
-use crate::config::accounts::{Accounts, Served};
+use crate::config::accounts::Accounts;
 use crate::config::keys::{FILE, FLAG, Reader, Section, Shape, TEXT, custom, keys, one_of};
 use crate::config::secret::SECRET;
 use crate::directory::Usernames;

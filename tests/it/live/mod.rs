@@ -6,6 +6,7 @@ mod install;
 mod own_tests;
 mod races;
 mod reads;
+mod second_factors;
 mod sessions;
 mod turns;
 mod writes;

@@ -15,10 +15,10 @@ routes:
   /safe/**: { level: authenticated, mfa: 15m }
   /page/**: { level: authenticated, mfa: 15m, authenticate: session }
 ";
-pub(super) const CODE: &str = "/api/v1/users/login/code/";
+pub const CODE: &str = "/api/v1/users/login/code/";
 const SESSION: &str = "postern_session";
 
-pub(super) fn gate(mfa: &str) -> Gate {
+pub fn gate(mfa: &str) -> Gate {
     let config = format!(
         "identity:\n  api: token\n  session: {{ secure: false }}\n  sesame: {{ key: {{ file: key }}, query: {{ name: sesame, exchange: true }} }}\n  \
          passwords: {{ memory: 64KiB, passes: 1, expire_after: 30 }}\n  token: {{ throttle: none }}\n  mfa: {{ key: {{ file: key }}{mfa} }}\naudit: audit.jsonl\n"
@@ -37,12 +37,12 @@ pub(super) fn gate(mfa: &str) -> Gate {
 }
 
 /// The codes of this moment and of the next, of the key that a page shows.
-pub(super) fn codes(page: &str) -> Vec<String> {
+pub fn codes(page: &str) -> Vec<String> {
     let secret = page.split_once("<code>").unwrap().1.split_once('<').unwrap().0;
     serde_json::from_value(python("totp.py", &json!({ "secret": secret, "steps": [0, 1] }))).unwrap()
 }
 
-pub(super) fn recovery(page: &Answer) -> Vec<String> {
+pub fn recovery(page: &Answer) -> Vec<String> {
     page.text().split("<li><code>").skip(1).map(|part| part.split_once('<').unwrap().0.to_owned()).collect()
 }
 
@@ -63,9 +63,16 @@ fn first(browser: &mut Browser<'_>, name: &str) {
 }
 
 /// Sends the form of a page that was shown: its key is good with it alone.
-pub(super) fn set_up(browser: &mut Browser<'_>, page: &str, code: &str, password: &str) -> Answer {
+pub fn set_up(browser: &mut Browser<'_>, page: &str, code: &str, password: &str) -> Answer {
     let [csrf, offer] = ["csrf", "offer"].map(|name| field(page, name).unwrap());
-    let form = [("csrf", csrf.as_str()), ("offer", offer.as_str()), ("code", code), ("password", password)];
+    let next = field(page, "next").unwrap_or_default();
+    let form = [
+        ("csrf", csrf.as_str()),
+        ("next", next.as_str()),
+        ("offer", offer.as_str()),
+        ("code", code),
+        ("password", password),
+    ];
     browser.ask("POST", CODE, Some(&form))
 }
 

@@ -61,7 +61,7 @@ fn who_becomes_staff_or_a_member_sets_an_app_up_before_their_session_goes_on() {
     let mut mia = logged_in(&gate, "mia");
     gate.postern.cli(&["member", "add", "--org", "a", "--user", "mia"]);
     lacks(&mut mia);
-    gate.postern.cli(&["member", "remove", "--org", "a", "--user", "mia"]);
+    gate.postern.cli(&["member", "delete", "--org", "a", "--user", "mia"]);
     eventually("she need not any more", || (mia.whoami() == 200).then_some(()));
 }
 

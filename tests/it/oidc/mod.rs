@@ -3,6 +3,7 @@
 mod attacks;
 mod directory;
 mod real;
+mod second_factor;
 
 use crate::login::browser::Browser;
 use crate::support::{Answer, Gate, Options, Raw, eventually_within, free_port};
