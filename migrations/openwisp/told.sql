@@ -35,6 +35,7 @@ BEGIN
         DELETE FROM answers WHERE user_id = gone;
         DELETE FROM second_factors WHERE user_id = gone;
         DELETE FROM recovery_codes WHERE user_id = gone;
+        DELETE FROM passkeys WHERE user_id = gone;
     END IF;
     RETURN NULL;
 END $$;
@@ -160,6 +161,25 @@ CREATE TABLE IF NOT EXISTS recovery_codes (
     digest  bytea NOT NULL CHECK (octet_length(digest) = 32),
     PRIMARY KEY (user_id, digest)
 );
+-- See migrations/postgres/0021_passkeys.sql.
+CREATE TABLE IF NOT EXISTS passkeys (
+    id              uuid PRIMARY KEY,
+    credential      bytea NOT NULL CHECK (octet_length(credential) BETWEEN 1 AND 1023),
+    user_id         uuid NOT NULL,
+    name            text NOT NULL CHECK (char_length(name) BETWEEN 1 AND 200),
+    public_key      bytea NOT NULL,
+    sign_count      bigint NOT NULL,
+    backup_eligible boolean NOT NULL,
+    backed_up       boolean NOT NULL,
+    created         bigint NOT NULL,
+    last_used       bigint
+);
+CREATE UNIQUE INDEX IF NOT EXISTS passkeys_credential ON passkeys (credential);
+CREATE INDEX IF NOT EXISTS passkeys_user ON passkeys (user_id);
+DROP TRIGGER IF EXISTS passkeys_told ON passkeys;
+CREATE TRIGGER passkeys_told AFTER INSERT OR DELETE ON passkeys FOR EACH ROW EXECUTE FUNCTION tell('user', 'user_id');
+DROP TRIGGER IF EXISTS passkeys_emptied ON passkeys;
+CREATE TRIGGER passkeys_emptied AFTER TRUNCATE ON passkeys FOR EACH STATEMENT EXECUTE FUNCTION tell_everything();
 -- When a session showed its second factor, and which: see migrations/postgres/0020_session_factors.sql.
 ALTER TABLE sessions ADD COLUMN IF NOT EXISTS factor_at bigint;
 ALTER TABLE sessions ADD COLUMN IF NOT EXISTS factor text;

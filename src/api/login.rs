@@ -5,7 +5,7 @@
 
 use super::error::ApiError;
 use super::page::{self, Account, Visitor};
-use super::paths::{LOGIN, PROVIDERS, SECOND_FACTOR};
+use super::paths::{LOGIN, PASSKEY, PROVIDERS, SECOND_FACTOR};
 use super::second_factor::{Pending, Step, go_in, onwards};
 use super::trusted_login;
 use super::words::filters;
@@ -56,6 +56,8 @@ struct Page<'a> {
     organization: &'a str,
     forgotten: &'a str,
     providers: Vec<Elsewhere<'a>>,
+    /// Where they log in with a passkey; empty: nowhere.
+    passkey: &'a str,
 }
 
 /// Where people log in besides.
@@ -122,6 +124,10 @@ fn ask(api: &Api, visitor: &Visitor, status: StatusCode, problem: &str, form: &F
         organizations: api.login.per_organization(),
         organization: &form.organization,
         forgotten: &if api.mail.is_some() { api.links.forgotten() } else { String::new() },
+        passkey: &match &api.passkeys {
+            Some(passkeys) if passkeys.alone => page::with_next(&api.links.at(PASSKEY), &form.next),
+            _ => String::new(),
+        },
         providers: api.providers.iter().map(|provider| elsewhere(api, provider, &form.next)).collect(),
     };
     page::answer(status, &page, cookie)

@@ -16,6 +16,8 @@ pub mod logout;
 pub mod openapi;
 mod operation;
 pub mod page;
+mod passkey;
+mod passkeys;
 pub mod password;
 pub mod paths;
 mod provider;
@@ -40,7 +42,7 @@ use crate::oidc::Providers;
 use crate::password::Passwords;
 use crate::policy::is_read;
 use crate::redis::seal::Seal;
-use crate::second_factor::SecondFactors;
+use crate::second_factor::{Passkeys, SecondFactors};
 use axum::Router;
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -93,6 +95,8 @@ pub struct Api {
     pub second_factors: Option<Arc<SecondFactors>>,
     /// Who is told to be somebody by what is in front of us, where that is believed.
     pub trusted_header: Option<trusted_header::Settings>,
+    /// The passkeys that they may have.
+    pub passkeys: Option<Passkeys>,
     /// Whether answers are the reference's where ours would be better.
     pub compat: bool,
     /// Whether records are served too.
@@ -150,6 +154,7 @@ impl Api {
             providers: Providers::default(),
             second_factors: None,
             trusted_header: accounts.trusted_header.clone(),
+            passkeys: accounts.passkeys.clone(),
             extent,
             told: openapi::Told::default(),
             letters: Arc::new(Semaphore::new(password::LETTERS_AT_ONCE)),

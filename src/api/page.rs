@@ -42,6 +42,13 @@ pub(super) fn policy_of(style: &str) -> HeaderValue {
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 }
 
+/// The same of a page with a script, which is a file of ours, and makes nothing of text.
+pub(super) fn policy_with_script() -> HeaderValue {
+    let policy = POLICY.to_str().unwrap_or("default-src 'none'");
+    let policy = format!("{policy}; script-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'");
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
+
 /// What a page's policy is.
 pub(super) fn policy() -> HeaderValue {
     POLICY.clone()
@@ -56,6 +63,8 @@ pub(super) struct Visitor {
     pub attempt: Option<String>,
     /// What it keeps of a login whose first step is done.
     pub pending: Option<String>,
+    /// What a passkey is asked to sign.
+    pub challenge: Option<String>,
     pub settings: Settings,
 }
 
@@ -70,7 +79,8 @@ impl Visitor {
         let form = one(cookie::FORM.name(settings.secure)).filter(|value| value.len() == 43);
         let attempt = one(cookie::LOGIN.name(settings.secure));
         let pending = one(cookie::CODE.name(settings.secure));
-        Self { session: one(settings.cookie()), form, attempt, pending, settings }
+        let challenge = one(cookie::PASSKEY.name(settings.secure));
+        Self { session: one(settings.cookie()), form, attempt, pending, challenge, settings }
     }
 
     /// Whoever is logged in, where somebody is and that can be told. Not who has yet to show a second factor: the login page leads them to
@@ -132,6 +142,11 @@ impl Visitor {
     /// The same of a login whose first step is done, at a provider perhaps.
     pub fn pending_cookie(&self, value: &str, age: u32) -> Option<HeaderValue> {
         self.cookie((cookie::CODE, value), age, "Lax")
+    }
+
+    /// The same of what a passkey is asked to sign, on a page of ours.
+    pub fn challenge_cookie(&self, value: &str, age: u32) -> Option<HeaderValue> {
+        self.cookie((cookie::PASSKEY, value), age, "Strict")
     }
 
     fn form_cookie(&self, value: &str, age: u32) -> Option<HeaderValue> {

@@ -17,6 +17,10 @@ pub const PROVIDERS: &str = "/api/v1/users/login/with/";
 pub const ACCOUNT: &str = "/api/v1/users/account/";
 /// The path of the second step of a login.
 pub const SECOND_FACTOR: &str = "/api/v1/users/login/code/";
+/// The path at which people log in with a passkey, or show one behind a password.
+pub const PASSKEY: &str = "/api/v1/users/login/passkey/";
+/// The path of the page with somebody's passkeys.
+pub const PASSKEYS: &str = "/api/v1/users/account/passkeys/";
 /// The path of the logout page.
 pub const LOGOUT: &str = "/api/v1/users/logout/";
 /// The path at which who is logged in changes their password.

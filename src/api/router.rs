@@ -4,11 +4,14 @@ use super::error::ApiError;
 use super::password::{ask_page, change, change_page, confirm, reset, reset_page};
 use super::paths::{
     ACCOUNT, ASSETS, CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, DESCRIPTION, DOCS, FORGOTTEN,
-    FORGOTTEN_COMPAT, LOGIN, LOGOUT, PROVIDERS, RESET, RESET_PAGE, RESET_PAGE_COMPAT, SECOND_FACTOR, TOKEN,
+    FORGOTTEN_COMPAT, LOGIN, LOGOUT, PASSKEY, PASSKEYS, PROVIDERS, RESET, RESET_PAGE, RESET_PAGE_COMPAT, SECOND_FACTOR,
+    TOKEN,
 };
 use super::rest::show::show;
 use super::words::in_their_language;
-use super::{Api, account, assets, email_page, login, logout, openapi, provider, rest, second_factor, token};
+use super::{
+    Api, account, assets, email_page, login, logout, openapi, passkey, passkeys, provider, rest, second_factor, token,
+};
 use crate::compat::openwisp::negotiate::negotiate;
 use crate::policy::is_read;
 use axum::Router;
@@ -59,6 +62,8 @@ pub fn router(api: Arc<Api>) -> Router {
             .route(LOGOUT, any(logout::answer))
             .route(ACCOUNT, any(account::answer))
             .route(SECOND_FACTOR, any(second_factor::answer))
+            .route(PASSKEY, any(passkey::answer))
+            .route(PASSKEYS, any(passkeys::answer))
             .route(&format!("{PROVIDERS}{{name}}/"), any(provider::begin))
             .route(&format!("{PROVIDERS}{{name}}/callback/"), any(provider::end))
             .route(CHANGE_PAGE, any(change_page::answer))

@@ -6,7 +6,7 @@
 use super::error::ApiError;
 use super::login::note_login;
 use super::page::{self, Visitor};
-use super::paths::{LOGIN, SECOND_FACTOR};
+use super::paths::{LOGIN, PASSKEY, SECOND_FACTOR};
 use super::words::filters;
 use super::{Api, Client};
 use crate::clock;
@@ -75,7 +75,7 @@ impl Pending {
     }
 
     /// That of a browser, where it is good still: it ends with the password that it was begun with, and with its user.
-    async fn of(api: &Api, visitor: &Visitor) -> Result<Option<Self>, StoreError> {
+    pub async fn of(api: &Api, visitor: &Visitor) -> Result<Option<Self>, StoreError> {
         let opened = visitor.pending.as_deref().and_then(|cookie| Self::open(&api.seal, cookie));
         let Some((pending, password)) = opened else { return Ok(None) };
         let Some(found) = api.store.revocation(&UserKey::Id(pending.user)).await? else { return Ok(None) };
@@ -174,6 +174,8 @@ struct Page<'a> {
     /// Shown this once.
     codes: &'a [String],
     next: &'a str,
+    /// Where a passkey is shown in the place of a code; empty: nowhere.
+    passkey: &'a str,
 }
 
 impl Default for Page<'_> {
@@ -190,18 +192,46 @@ impl Default for Page<'_> {
             ends: false,
             codes: &[],
             next: "",
+            passkey: "",
         }
     }
 }
 
 /// What somebody is here for.
-enum Stage {
+pub(super) enum Stage {
     /// To end a login.
     Login(Pending),
     /// To go on with a session that has not shown a second factor.
     Lacking,
     /// To set one up or to end it, or to show it once more.
     Session,
+}
+
+impl Stage {
+    /// The cookies of the session that begins, or goes on, with a second factor; `None` where it has ended.
+    pub async fn go_in(
+        &self,
+        api: &Api,
+        visitor: &Visitor,
+        user: UserId,
+        proof: FactorProof,
+    ) -> Result<Option<Vec<HeaderValue>>, StoreError> {
+        if let Self::Login(pending) = self {
+            return begin(api, visitor, pending, Some(proof)).await.map(Some);
+        }
+        let session = visitor.session.as_deref().unwrap_or_default();
+        let proven = api.identity.prove_session(user, session, proof).await?;
+        Ok(proven.map(|cookies| cookies.into_iter().flatten().collect()))
+    }
+
+    /// Where they go on then.
+    pub fn onwards(&self, api: &Api, next: &str) -> String {
+        match self {
+            Self::Login(pending) => onwards(api, pending),
+            _ if next.is_empty() => api.links.at(LOGIN),
+            _ => next.to_owned(),
+        }
+    }
 }
 
 /// Who does what.
@@ -308,7 +338,11 @@ impl Visit<'_> {
         };
         let Some(found) = found else {
             let ends = matches!(self.stage, Stage::Session) && self.next.is_empty();
-            return self.page(status, Page { problem, ends, ..Page::default() });
+            let passkey = match self.passkey(ends).await {
+                Ok(passkey) => passkey,
+                Err(error) => return self.busy(&error),
+            };
+            return self.page(status, Page { problem, ends, passkey: &passkey, ..Page::default() });
         };
         let fresh;
         let offer = match &self.offer {
@@ -329,12 +363,23 @@ impl Visit<'_> {
         self.page(status, page)
     }
 
-    /// Somebody who has no second factor yet.
+    /// Somebody who may set an app up: they have no second factor yet, or come with a session that goes nowhere else.
     async fn look(&self) -> Result<Option<Revocation>, StoreError> {
-        if self.factors.has(self.user).await? {
+        let is_asked = !matches!(self.stage, Stage::Session) || !self.next.is_empty();
+        if self.factors.has_app(self.user).await? || is_asked && self.has_passkeys().await? {
             return Ok(None);
         }
         self.api.store.revocation(&UserKey::Id(self.user)).await
+    }
+
+    /// Where they show a passkey in the place of a code; empty: they have none.
+    async fn passkey(&self, ends: bool) -> Result<String, StoreError> {
+        let is_there = self.api.passkeys.is_some() && !ends && self.has_passkeys().await?;
+        Ok(if is_there { page::with_next(&self.api.links.at(PASSKEY), &self.next) } else { String::new() })
+    }
+
+    async fn has_passkeys(&self) -> Result<bool, StoreError> {
+        Ok(!self.api.store.passkeys(self.user).await?.is_empty())
     }
 
     /// A session may be somebody else's at this screen; the first step of a login has just been done.
@@ -374,8 +419,8 @@ impl Visit<'_> {
         let codes = self.factors.confirm(self.user, offer, fields.text("code")).await?.ok_or(Refused::Wrong)?;
         let proof = FactorProof { at: clock::unix_seconds(), by: Factor::App };
         // One that has ended meanwhile goes on nowhere, but the app is set up.
-        let cookies = self.go_in(proof).await?.unwrap_or_default();
-        let next = self.onwards();
+        let cookies = self.stage.go_in(self.api, &self.visitor, self.user, proof).await?.unwrap_or_default();
+        let next = self.stage.onwards(self.api, &self.next);
         let mut response = self.page(StatusCode::OK, Page { codes: &codes, next: &next, ..Page::default() });
         for cookie in cookies {
             response.headers_mut().append(http::header::SET_COOKIE, cookie);
@@ -383,32 +428,14 @@ impl Visit<'_> {
         Ok(response)
     }
 
-    /// The cookies of the session that begins, or goes on, with a second factor; `None` where it has ended.
-    async fn go_in(&self, proof: FactorProof) -> Result<Option<Vec<HeaderValue>>, StoreError> {
-        if let Stage::Login(pending) = &self.stage {
-            return begin(self.api, &self.visitor, pending, Some(proof)).await.map(Some);
-        }
-        let session = self.visitor.session.as_deref().unwrap_or_default();
-        let proven = self.api.identity.prove_session(self.user, session, proof).await?;
-        Ok(proven.map(|cookies| cookies.into_iter().flatten().collect()))
-    }
-
-    fn onwards(&self) -> String {
-        match &self.stage {
-            Stage::Login(pending) => onwards(self.api, pending),
-            _ if self.next.is_empty() => self.api.links.at(LOGIN),
-            _ => self.next.clone(),
-        }
-    }
-
     async fn take(&self, code: &str, ends: bool) -> Result<Response, Refused> {
         let proof = self.factors.takes(self.user, code).await?.ok_or(Refused::Wrong)?;
         if !(ends && matches!(self.stage, Stage::Session)) {
-            return Ok(match self.go_in(proof).await? {
+            return Ok(match self.stage.go_in(self.api, &self.visitor, self.user, proof).await? {
                 Some(cookies) => {
                     // What has changed of the session counts where it goes on.
                     self.api.identity.catch_up().await;
-                    page::go_on(&self.onwards(), cookies)
+                    page::go_on(&self.stage.onwards(self.api, &self.next), cookies)
                 }
                 None => page::go_on(&page::with_next(&self.api.links.at(LOGIN), &self.next), []),
             });

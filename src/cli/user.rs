@@ -140,7 +140,7 @@ pub enum Verb {
         /// Id, username (acme/ann) or e-mail address
         user: String,
     },
-    /// Take a user's authenticator app and recovery codes away, where they are lost
+    /// Take a user's authenticator app, recovery codes and passkeys away, where they are lost
     ResetMfa {
         /// Id, username (acme/ann) or e-mail address
         user: String,
@@ -301,7 +301,8 @@ pub async fn run(args: Args, config: &Config, store: &Directory, out: &mut Outpu
         }
         Verb::ResetMfa { user } => {
             let user = store.user(&user.into()).await?;
-            let said = match store.delete_second_factor(&user.id.into()).await? {
+            let passkeys = store.delete_passkeys(&user.id.into()).await?;
+            let said = match store.delete_second_factor(&user.id.into()).await? || passkeys > 0 {
                 true => format!("{} has no second factor any more", user.username),
                 false => format!("{} had no second factor", user.username),
             };

@@ -9,7 +9,7 @@ use crate::login::trusted_header::Settings as TrustedHeader;
 use crate::oidc::settings::Settings as Provider;
 use crate::password::validate::Validators;
 use crate::password::{Algorithm, Passwords};
-use crate::second_factor::Settings as SecondFactor;
+use crate::second_factor::{Passkeys, Settings as SecondFactor};
 use crate::secret::SecretSource;
 use crate::yaml::{Node, Rate, Value};
 use std::num::NonZeroU32;
@@ -78,6 +78,8 @@ pub struct Accounts {
     pub trusted_header: Option<TrustedHeader>,
     /// The second factor, where people may have one.
     pub mfa: Option<SecondFactor>,
+    /// Passkeys, where people may have them.
+    pub passkeys: Option<Passkeys>,
 }
 
 impl Default for Accounts {
@@ -99,6 +101,7 @@ impl Default for Accounts {
             providers: Vec::new(),
             trusted_header: None,
             mfa: None,
+            passkeys: None,
         }
     }
 }

@@ -239,6 +239,40 @@ fn a_second_factor_needs_a_page_that_asks_for_it_and_a_session_behind_that() {
 }
 
 #[test]
+fn passkeys_are_for_pages_of_one_domain_that_begin_sessions() {
+    let said =
+        |passkeys: &str, more: &str| load(&format!("identity: {{ passkeys: {{ {passkeys} }}{more} }}"), &[], &[]);
+    let served = ", api: token, session: {}";
+    for passkeys in [
+        "rp_id: example.com, origins: [https://example.com]",
+        "rp_id: example.com, origins: [\"https://id.example.com:8443\", https://a.b.example.com], login: alone",
+        "rp_id: localhost, origins: [\"http://localhost:8000\"]",
+    ] {
+        let read = said(passkeys, served).unwrap();
+        assert!(read.identity.accounts.passkeys.is_some_and(|read| read.alone), "{passkeys}");
+    }
+    for (passkeys, more, words) in [
+        ("origins: [https://example.com]", served, "`passkeys` has no `rp_id`"),
+        ("rp_id: example.com", served, "`passkeys` has no `origins`"),
+        ("rp_id: example.com, origins: []", served, "`origins` name one page at least"),
+        ("rp_id: Example.com, origins: [https://example.com]", served, "a domain in lower case"),
+        ("rp_id: \"example.com:443\", origins: [https://example.com]", served, "a domain in lower case"),
+        ("rp_id: 10.0.0.1, origins: [https://10.0.0.1]", served, "a domain in lower case"),
+        ("rp_id: example.com, origins: [https://evil-example.com]", served, "is not at `example.com`"),
+        ("rp_id: id.example.com, origins: [https://example.com]", served, "is not at `id.example.com`"),
+        ("rp_id: example.com, origins: [http://example.com]", served, "no origin that browsers have passkeys at"),
+        ("rp_id: example.com, origins: [https://example.com/]", served, "no origin that browsers have passkeys at"),
+        ("rp_id: example.com, origins: [https://EXAMPLE.com]", served, "no origin that browsers have passkeys at"),
+        ("rp_id: example.com, origins: [https://example.com]", "", "`passkeys` begin sessions"),
+        ("rp_id: example.com, origins: [https://example.com]", ", api: token", "`passkeys` begin sessions"),
+        ("rp_id: example.com, origins: [https://example.com], login: second_factor", served, "`mfa` asks for it"),
+    ] {
+        let found = said(passkeys, more).unwrap_err();
+        assert!(found.contains(words), "{passkeys}: {found}");
+    }
+}
+
+#[test]
 fn nobody_trusts_the_whole_world() {
     for world in [
         "0.0.0.0/0",

@@ -10,10 +10,12 @@ pub enum Factor {
     /// The code of an authenticator app.
     App,
     RecoveryCode,
+    /// A passkey whose authenticator has verified its user.
+    Passkey,
 }
 
 impl Factor {
-    const ALL: [Self; 2] = [Self::App, Self::RecoveryCode];
+    const ALL: [Self; 3] = [Self::App, Self::RecoveryCode, Self::Passkey];
 
     /// As it is kept.
     #[must_use]
@@ -21,6 +23,7 @@ impl Factor {
         match self {
             Self::App => "app",
             Self::RecoveryCode => "recovery",
+            Self::Passkey => "passkey",
         }
     }
 }

@@ -8,6 +8,7 @@ use super::engine::{Directory, operations};
 use super::error::{DirectoryError, Noun, StoreError};
 use super::grants::BundleEdit;
 use super::name::Email;
+use super::once::{Once, is_first};
 use super::resources::{NewEmail, NewMembership, NewUser, UserEdit, UserRecord};
 use super::selector::{GroupSelector, OrgSelector, UserSelector};
 use super::tx::Tx;
@@ -25,7 +26,7 @@ pub struct ProviderLogin {
     pub issuer: String,
     pub subject: String,
     /// What no other login has, and until when (Unix seconds) it must not come again.
-    pub once: ([u8; 32], i64),
+    pub once: Once,
     /// An address that the provider has verified, where it may say whose user somebody is.
     pub link: Option<Email>,
     /// Whom to make where it is nobody.
@@ -98,12 +99,10 @@ async fn unlink(
 }
 
 async fn enter(tx: &Tx<'_>, login: ProviderLogin) -> Result<ProviderEntry, DirectoryError> {
-    let ProviderLogin { provider, issuer, subject, once: (digest, until), link, create, ties, today } = login;
+    let ProviderLogin { provider, issuer, subject, once, link, create, ties, today } = login;
     // Two first logins of one subject make one user.
     tx.session.lock_name(&format!("subject {issuer} {subject}")).await?;
-    tx.execute("DELETE FROM used_logins WHERE expires_at <= $1", &[&tx.now]).await?;
-    let sql = "INSERT INTO used_logins (digest, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-    if tx.execute(sql, &[&digest.as_slice(), &until]).await? == 0 {
+    if !is_first(tx, once).await? {
         return Ok(ProviderEntry::Replayed);
     }
     let is_over = |user: &UserRecord| {

@@ -27,11 +27,13 @@ pub const FORM: OwnCookie = OwnCookie { prefixed: "__Host-postern_form", plain: 
 pub const LOGIN: OwnCookie = OwnCookie { prefixed: "__Host-postern_login", plain: "postern_login" };
 /// A login whose first step is done.
 pub const CODE: OwnCookie = OwnCookie { prefixed: "__Host-postern_code", plain: "postern_code" };
+/// What a passkey is asked to sign.
+pub const PASSKEY: OwnCookie = OwnCookie { prefixed: "__Host-postern_passkey", plain: "postern_passkey" };
 /// What pages repeat of their session, and may read.
 const CSRF: OwnCookie = OwnCookie { prefixed: "__Host-postern_csrf", plain: "postern_csrf" };
 
 /// All of them. Compared normalized: nobody else has a reason to call a cookie nearly so.
-const OURS: [OwnCookie; 5] = [SESSION, FORM, LOGIN, CODE, CSRF];
+const OURS: [OwnCookie; 6] = [SESSION, FORM, LOGIN, CODE, PASSKEY, CSRF];
 
 /// The values of the cookies of one name (RFC 6265, 4.2.1); `None` for one that cannot be read.
 pub fn cookies<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = Option<&'a str>> {

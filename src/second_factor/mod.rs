@@ -4,6 +4,7 @@
 //! it up there. Secrets are
 //! encrypted with a key of the configuration: whoever has the database alone makes no codes.
 
+pub mod challenge;
 pub mod totp;
 
 use crate::clock;
@@ -12,6 +13,7 @@ use crate::directory::{Directory, Factor, FactorProof, OrgRef, StoreError, UserK
 use crate::facts::Snapshot;
 use crate::id::UserId;
 use crate::secret::{SecretError, SecretSource};
+use crate::webauthn::RelyingParty;
 use data_encoding::BASE64URL_NOPAD;
 use std::sync::Arc;
 use thiserror::Error;
@@ -58,6 +60,14 @@ impl Settings {
             Err(error) => tracing::warn!(%error, "the organizations of `identity.mfa` cannot be looked up"),
         }
     }
+}
+
+/// What the configuration says of passkeys.
+#[derive(Clone, Debug)]
+pub struct Passkeys {
+    pub party: RelyingParty,
+    /// Whether one logs in by itself, and not behind a password alone.
+    pub alone: bool,
 }
 
 #[derive(Debug, Error)]
@@ -127,11 +137,11 @@ impl SecondFactors {
         })
     }
 
-    /// Whether somebody has set one up.
+    /// Whether somebody has set an app up.
     ///
     /// # Errors
     /// The store fails.
-    pub async fn has(&self, user: UserId) -> Result<bool, StoreError> {
+    pub async fn has_app(&self, user: UserId) -> Result<bool, StoreError> {
         Ok(self.store.second_factor(user).await?.is_some())
     }
 

@@ -7,7 +7,7 @@ mod profile;
 
 use super::error::ApiError;
 use super::page::{self, Visitor};
-use super::paths::{ACCOUNT, LOGIN, SECOND_FACTOR};
+use super::paths::{ACCOUNT, LOGIN, PASSKEYS, SECOND_FACTOR};
 use super::words::{filters, moment};
 use super::{Api, Client};
 use crate::clock;
@@ -79,6 +79,7 @@ struct Page {
     email_problem: String,
     /// Whether addresses can be confirmed.
     sends_letters: bool,
+    passkeys: String,
     sessions: Vec<Session>,
     tokens: Vec<OwnToken>,
     /// Whether they may have more.
@@ -203,6 +204,7 @@ impl Visit<'_> {
             username: self.username.clone(),
             change: links.change(),
             second_factor,
+            passkeys: self.api.passkeys.as_ref().map(|_| links.at(PASSKEYS)).unwrap_or_default(),
             ..page
         };
         page::answer(status, &page, cookie)

@@ -6,6 +6,7 @@ mod django;
 mod fields;
 mod jwt;
 mod mfa;
+mod passkeys;
 pub(super) mod providers;
 mod sesame;
 mod session;
@@ -52,6 +53,8 @@ keys! {
         accounts.passwords ("passwords"), custom(accounts::PASSWORDS, accounts::passwords), "How passwords are hashed.";
         accounts.mfa ("mfa"), custom(mfa::SHAPE, mfa::read),
             "A second factor at logins: codes of an authenticator app. [off]";
+        accounts.passkeys ("passkeys"), custom(passkeys::SHAPE, passkeys::read),
+            "Logins with a passkey: an authenticator's key in the place of a password, or behind it. [off]";
         fields, custom(fields::SHAPE, fields::read),
             "Fields of users of the installation's own, by name: `team: { type: text }`. [none]";
         settings.jwt ("jwt"), custom(jwt::SHAPE, jwt::read), "Issuers of JWTs.";
@@ -92,6 +95,9 @@ pub(super) fn check(tree: &Map, Identity { settings, accounts, .. }: &Identity, 
     .filter(|(needs_pages, _)| *needs_pages && !has_pages)
     {
         findings.error("missing_key", node.span, message).help("write `identity: { api: token, session: {} }`");
+    }
+    if let Some(passkeys) = &accounts.passkeys {
+        passkeys::check(node, passkeys, settings.session.is_some(), accounts, findings);
     }
     if settings.sesame.as_ref().is_some_and(|sesame| sesame.exchange) && settings.session.is_none() {
         findings

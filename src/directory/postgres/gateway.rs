@@ -61,7 +61,10 @@ macro_rules! facts {
             JOIN roles r ON r.id = u.role_id AND r.organization_id = u.organization_id
             UNION ALL
             SELECT 'second factor', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
-            FROM who w JOIN second_factors f ON f.user_id = w.user_id WHERE f.confirmed"
+            FROM who w JOIN second_factors f ON f.user_id = w.user_id WHERE f.confirmed
+            UNION ALL
+            SELECT 'second factor', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+            FROM who w WHERE EXISTS (SELECT 1 FROM passkeys p WHERE p.user_id = w.user_id)"
         )
     };
 }

@@ -148,7 +148,9 @@ fn rights(tx: &Connection, user: UserId) -> rusqlite::Result<Rights> {
         FROM role_users u JOIN roles r ON r.id = u.role_id AND r.organization_id = u.organization_id
         WHERE u.user_id = ?1
         UNION ALL
-        SELECT 'second factor', NULL, '' FROM second_factors WHERE user_id = ?1 AND confirmed";
+        SELECT 'second factor', NULL, '' FROM second_factors WHERE user_id = ?1 AND confirmed
+        UNION ALL
+        SELECT 'second factor', NULL, '' WHERE EXISTS (SELECT 1 FROM passkeys WHERE user_id = ?1)";
     let mut statement = tx.prepare_cached(SQL)?;
     let mut rows = statement.query([user])?;
     // One text for the same word in a thousand organizations.

@@ -16,6 +16,7 @@ mod jobs;
 mod keysets;
 mod memberships;
 mod organizations;
+mod passkeys;
 mod people;
 mod provider_logins;
 mod rights;

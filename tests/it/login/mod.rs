@@ -14,6 +14,7 @@ mod navigation;
 mod nobody;
 mod old_passwords;
 mod pages;
+mod passkeys;
 mod passwords;
 mod place;
 mod recorded;

@@ -1,6 +1,7 @@
 //! A real Chromium, told what to do over its DevTools protocol.
 
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -119,6 +120,29 @@ impl Chromium {
         said["result"]["value"].clone()
     }
 
+    /// Has an authenticator at hand that verifies its user, and keeps passkeys; its name.
+    pub fn authenticator(&mut self) -> String {
+        self.call("WebAuthn.enable", json!({}));
+        let options = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+            "isUserVerified": true, "automaticPresenceSimulation": true,
+        });
+        let made = self.call("WebAuthn.addVirtualAuthenticator", json!({ "options": options }));
+        made["authenticatorId"].as_str().unwrap().to_owned()
+    }
+
+    /// Forgets who was logged in.
+    pub fn forget_cookies(&mut self) {
+        self.call("Network.clearBrowserCookies", json!({}));
+    }
+
+    /// The cookies of all pages, by name.
+    pub fn cookies(&mut self) -> BTreeMap<String, String> {
+        let told = self.call("Network.getCookies", json!({}));
+        let text = |value: &Value| value.as_str().unwrap().to_owned();
+        told["cookies"].as_array().unwrap().iter().map(|one| (text(&one["name"]), text(&one["value"]))).collect()
+    }
+
     /// The address of the page.
     pub fn url(&mut self) -> String {
         self.eval("location.href").as_str().unwrap_or_default().to_owned()
@@ -139,7 +163,8 @@ impl Chromium {
         }
     }
 
-    fn call(&mut self, method: &str, params: Value) -> Value {
+    /// Calls a method of the protocol.
+    pub fn call(&mut self, method: &str, params: Value) -> Value {
         self.calls += 1;
         let mut message = json!({ "id": self.calls, "method": method, "params": params });
         if !self.tab.is_empty() {
