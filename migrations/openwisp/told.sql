@@ -36,6 +36,7 @@ BEGIN
         DELETE FROM second_factors WHERE user_id = gone;
         DELETE FROM recovery_codes WHERE user_id = gone;
         DELETE FROM passkeys WHERE user_id = gone;
+        DELETE FROM device_logins WHERE user_id = gone;
     END IF;
     RETURN NULL;
 END $$;
@@ -161,6 +162,23 @@ CREATE TABLE IF NOT EXISTS recovery_codes (
     digest  bytea NOT NULL CHECK (octet_length(digest) = 32),
     PRIMARY KEY (user_id, digest)
 );
+-- See migrations/postgres/0023_device_logins.sql.
+CREATE TABLE IF NOT EXISTS device_logins (
+    device     bytea PRIMARY KEY CHECK (octet_length(device) = 32),
+    code       bytea NOT NULL CHECK (octet_length(code) = 32),
+    name       text NOT NULL,
+    scope      text NOT NULL,
+    address    text NOT NULL,
+    created    bigint NOT NULL,
+    expires_at bigint NOT NULL,
+    asked_at   bigint NOT NULL,
+    every      bigint NOT NULL,
+    answer     text CHECK (answer IN ('approved', 'denied')),
+    user_id    uuid
+);
+CREATE UNIQUE INDEX IF NOT EXISTS device_logins_code ON device_logins (code);
+CREATE INDEX IF NOT EXISTS device_logins_user ON device_logins (user_id) WHERE user_id IS NOT NULL;
+CREATE INDEX IF NOT EXISTS device_logins_expires_at ON device_logins (expires_at);
 -- See migrations/postgres/0021_passkeys.sql.
 CREATE TABLE IF NOT EXISTS passkeys (
     id              uuid PRIMARY KEY,

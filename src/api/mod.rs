@@ -8,6 +8,7 @@
 
 mod account;
 pub(crate) mod assets;
+pub mod device;
 mod email_page;
 pub mod error;
 pub mod links;
@@ -97,6 +98,8 @@ pub struct Api {
     pub trusted_header: Option<trusted_header::Settings>,
     /// The passkeys that they may have.
     pub passkeys: Option<Passkeys>,
+    /// Whether programs on other devices get tokens by a code.
+    pub devices: bool,
     /// Whether answers are the reference's where ours would be better.
     pub compat: bool,
     /// Whether records are served too.
@@ -155,6 +158,7 @@ impl Api {
             second_factors: None,
             trusted_header: accounts.trusted_header.clone(),
             passkeys: accounts.passkeys.clone(),
+            devices: accounts.devices,
             extent,
             told: openapi::Told::default(),
             letters: Arc::new(Semaphore::new(password::LETTERS_AT_ONCE)),

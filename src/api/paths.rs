@@ -21,6 +21,14 @@ pub const SECOND_FACTOR: &str = "/api/v1/users/login/code/";
 pub const PASSKEY: &str = "/api/v1/users/login/passkey/";
 /// The path of the page with somebody's passkeys.
 pub const PASSKEYS: &str = "/api/v1/users/account/passkeys/";
+/// The path of the page on which somebody lets a device in.
+pub const DEVICE: &str = "/api/v1/users/device/";
+/// Where a device asks to be let in.
+pub const DEVICE_AUTHORIZATION: &str = "/api/v1/users/device/authorization/";
+/// Where it asks for its token.
+pub const DEVICE_TOKEN: &str = "/api/v1/users/device/token/";
+/// Where it ends that.
+pub const DEVICE_REVOCATION: &str = "/api/v1/users/device/revocation/";
 /// The path of the logout page.
 pub const LOGOUT: &str = "/api/v1/users/logout/";
 /// The path at which who is logged in changes their password.

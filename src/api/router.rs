@@ -3,14 +3,15 @@
 use super::error::ApiError;
 use super::password::{ask_page, change, change_page, confirm, reset, reset_page};
 use super::paths::{
-    ACCOUNT, ASSETS, CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, DESCRIPTION, DOCS, FORGOTTEN,
-    FORGOTTEN_COMPAT, LOGIN, LOGOUT, PASSKEY, PASSKEYS, PROVIDERS, RESET, RESET_PAGE, RESET_PAGE_COMPAT, SECOND_FACTOR,
-    TOKEN,
+    ACCOUNT, ASSETS, CHANGE, CHANGE_PAGE, CHANGE_PAGE_COMPAT, CONFIRM, CONFIRM_EMAIL, DESCRIPTION, DEVICE,
+    DEVICE_AUTHORIZATION, DEVICE_REVOCATION, DEVICE_TOKEN, DOCS, FORGOTTEN, FORGOTTEN_COMPAT, LOGIN, LOGOUT, PASSKEY,
+    PASSKEYS, PROVIDERS, RESET, RESET_PAGE, RESET_PAGE_COMPAT, SECOND_FACTOR, TOKEN,
 };
 use super::rest::show::show;
 use super::words::in_their_language;
 use super::{
-    Api, account, assets, email_page, login, logout, openapi, passkey, passkeys, provider, rest, second_factor, token,
+    Api, account, assets, device, email_page, login, logout, openapi, passkey, passkeys, provider, rest, second_factor,
+    token,
 };
 use crate::compat::openwisp::negotiate::negotiate;
 use crate::policy::is_read;
@@ -55,6 +56,13 @@ pub fn router(api: Arc<Api>) -> Router {
     }
     if api.mail.is_some() {
         router = router.route(FORGOTTEN, any(ask_page::answer)).route(FORGOTTEN_COMPAT, any(ask_page::answer));
+    }
+    if api.has_pages() && api.devices {
+        router = router
+            .route(DEVICE, any(device::answer))
+            .route(DEVICE_AUTHORIZATION, any(device::begin))
+            .route(DEVICE_TOKEN, any(device::token))
+            .route(DEVICE_REVOCATION, any(device::revoke));
     }
     if api.has_pages() {
         router = router

@@ -20,6 +20,7 @@ mod integrate;
 mod invite;
 pub mod job;
 mod learn;
+pub mod login;
 pub mod lookup;
 pub mod matrix;
 pub mod me;
@@ -121,6 +122,8 @@ enum Command {
     /// Bearer tokens
     Token(token::Args),
     Me(me::Args),
+    Login(login::Args),
+    Logout(login::LogoutArgs),
     /// Links that log somebody in
     Sesame(sesame::Args),
     /// Bring an existing installation in
@@ -325,6 +328,8 @@ pub fn main() -> ExitCode {
         Command::Permission(args) => noun!(permission, args, args.begins()),
         Command::Role(args) => noun!(role, args, args.begins()),
         Command::Token(args) => noun!(token, args, false),
+        Command::Login(args) => login::run(&common, &args),
+        Command::Logout(args) => login::end(&common, &args),
         Command::Sesame(args) => sesame(&common, args),
         Command::Me(args) => common.on_the_directory(false, |config, store, mut output| async move {
             (me::run(args, config.compat == Compat::Openwisp, &store, &mut output).await, output)

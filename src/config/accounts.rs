@@ -78,6 +78,8 @@ pub struct Accounts {
     pub trusted_header: Option<TrustedHeader>,
     /// The second factor, where people may have one.
     pub mfa: Option<SecondFactor>,
+    /// Whether programs on other devices get tokens by a code that people type.
+    pub devices: bool,
     /// Passkeys, where people may have them.
     pub passkeys: Option<Passkeys>,
 }
@@ -101,6 +103,7 @@ impl Default for Accounts {
             providers: Vec::new(),
             trusted_header: None,
             mfa: None,
+            devices: false,
             passkeys: None,
         }
     }
@@ -131,6 +134,8 @@ keys! {
         phone_prefixes, custom(Shape::Texts, phone_prefixes), "Put before national numbers: `[\"+39\"]`, at most 16.";
         usernames, one_of!("global" => Usernames::Global, "per_organization" => Usernames::PerOrganization),
             "As `postern usernames` says of the directory. `per_organization`: a login by name says of which, as `organization`. [global]";
+        devices ("device"), one_of!("off" => false, "on" => true),
+            "Whether programs on devices without a browser get a token by a code that somebody types on a page, as `postern login` does; needs `public_url` and `identity.session`. [off]";
         providers, custom(providers::SHAPE, providers::read),
             "Providers of OpenID Connect that people log in at; needs `public_url` and `identity.session`. [none]";
         trusted_header, custom(trusted_header::SHAPE, trusted_header::read),

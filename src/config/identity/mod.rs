@@ -96,6 +96,14 @@ pub(super) fn check(tree: &Map, Identity { settings, accounts, .. }: &Identity, 
     {
         findings.error("missing_key", node.span, message).help("write `identity: { api: token, session: {} }`");
     }
+    if accounts.devices
+        && (tree.get("public_url").is_none() || settings.session.is_none() || accounts.api == Served::Off)
+    {
+        let message = "`device: on` tells devices of a page at which people are logged in: it needs `public_url`, `session` and the identity API";
+        findings
+            .error("missing_key", node.span, message)
+            .help("write `public_url: https://id.example.com` and `identity: { api: token, session: {} }`");
+    }
     if let Some(passkeys) = &accounts.passkeys {
         passkeys::check(node, passkeys, settings.session.is_some(), accounts, findings);
     }

@@ -4,6 +4,7 @@ mod account;
 mod accounts;
 mod admin;
 pub mod browser;
+mod device;
 mod dumps;
 mod export;
 mod flood;

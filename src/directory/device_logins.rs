@@ -1,0 +1,144 @@
+//! Logins of programs on a device without a browser (RFC 8628): what they ask for, what somebody says to it on a page, and that it is used once.
+//!
+//! Of both codes only digests are kept. Each step is one statement that changes a row or does not, so that replicas and many at once agree.
+
+use super::engine::Directory;
+use super::error::StoreError;
+use super::sql::Param;
+use crate::id::UserId;
+use serde_json::json;
+
+/// Logins under way at one time, of everybody.
+const MOST: i64 = 10_000;
+/// So long a device is told that its login is over, in seconds, before nobody knows it any more.
+const REMEMBERED: i64 = 600;
+/// Seconds between two questions of a device, and by how much that grows where it asks too early (RFC 8628, 3.5).
+pub const INTERVAL: i64 = 5;
+
+/// One that begins.
+#[derive(Clone, Debug)]
+pub struct NewDeviceLogin {
+    pub device: [u8; 32],
+    pub user: [u8; 32],
+    /// What the device calls itself.
+    pub name: String,
+    /// What it asks for, as its token is narrowed.
+    pub scope: String,
+    /// From where it asks.
+    pub address: String,
+    /// Unix seconds.
+    pub expires_at: i64,
+}
+
+/// One that waits for somebody.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingDevice {
+    pub name: String,
+    pub scope: String,
+    pub address: String,
+    pub created: i64,
+}
+
+/// What a device is told that asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceAnswer {
+    /// Nobody knows it.
+    Unknown,
+    TooEarly,
+    Pending,
+    Expired,
+    Denied,
+    /// It is this user's, once.
+    Approved {
+        user: UserId,
+        name: String,
+        scope: String,
+    },
+}
+
+impl Directory {
+    /// Notes a login that begins; `false` where too many are under way, or one has its code.
+    pub async fn begin_device_login(&self, new: NewDeviceLogin) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                tx.execute("DELETE FROM device_logins WHERE expires_at <= $1", &[&(tx.now - REMEMBERED)]).await?;
+                let row = tx.row("SELECT count(*) AS count FROM device_logins", &[]).await?;
+                if row.map(|row| row.get::<i64>("count")).transpose()?.unwrap_or_default() >= MOST {
+                    return Ok(false);
+                }
+                let sql = "INSERT INTO device_logins
+                               (device, code, name, scope, address, created, expires_at, asked_at, every)
+                           VALUES ($1, $2, $3, $4, $5, $6, $7, 0, $8) ON CONFLICT DO NOTHING";
+                let (device, code) = (new.device.as_slice(), new.user.as_slice());
+                let values: [&dyn Param; 8] =
+                    [&device, &code, &new.name, &new.scope, &new.address, &tx.now, &new.expires_at, &INTERVAL];
+                Ok(tx.execute(sql, &values).await? == 1)
+            })
+        })
+        .await
+    }
+
+    /// The login that waits under a code.
+    pub async fn waiting_device(&self, code: [u8; 32]) -> Result<Option<WaitingDevice>, StoreError> {
+        self.read(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT name, scope, address, created FROM device_logins
+                           WHERE code = $1 AND answer IS NULL AND expires_at > $2";
+                let Some(row) = tx.row(sql, &[&code.as_slice(), &tx.now]).await? else { return Ok(None) };
+                let (name, scope) = (row.get("name")?, row.get("scope")?);
+                Ok(Some(WaitingDevice { name, scope, address: row.get("address")?, created: row.get("created")? }))
+            })
+        })
+        .await
+    }
+
+    /// What a user says to it; `false` where it does not wait any more.
+    pub async fn answer_device(&self, code: [u8; 32], user: UserId, approves: bool) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let sql = "UPDATE device_logins SET answer = $3, user_id = $2
+                           WHERE code = $1 AND answer IS NULL AND expires_at > $4";
+                let answer = if approves { "approved" } else { "denied" };
+                let is_first = tx.execute(sql, &[&code.as_slice(), &user, &answer, &tx.now]).await? == 1;
+                if is_first {
+                    tx.created("login.device", &json!({ "user": user, "answer": answer }));
+                }
+                Ok(is_first)
+            })
+        })
+        .await
+    }
+
+    /// What a device is told. What is approved it is told once.
+    pub async fn ask_of_device(&self, device: [u8; 32]) -> Result<DeviceAnswer, StoreError> {
+        self.write(move |tx| {
+            Box::pin(async move {
+                let device = device.as_slice();
+                let sql = "UPDATE device_logins SET asked_at = $2 WHERE device = $1 AND asked_at + every <= $2";
+                if tx.execute(sql, &[&device, &tx.now]).await? == 0 {
+                    let sql = "UPDATE device_logins SET every = every + $2 WHERE device = $1";
+                    let is_known = tx.execute(sql, &[&device, &INTERVAL]).await? == 1;
+                    return Ok(if is_known { DeviceAnswer::TooEarly } else { DeviceAnswer::Unknown });
+                }
+                let sql = "SELECT answer, user_id, name, scope, expires_at FROM device_logins WHERE device = $1";
+                let Some(row) = tx.row(sql, &[&device]).await? else { return Ok(DeviceAnswer::Unknown) };
+                if row.get::<i64>("expires_at")? <= tx.now {
+                    return Ok(DeviceAnswer::Expired);
+                }
+                let answer = match row.get::<Option<String>>("answer")?.as_deref() {
+                    None => return Ok(DeviceAnswer::Pending),
+                    Some("approved") => DeviceAnswer::Approved {
+                        user: row.get("user_id")?,
+                        name: row.get("name")?,
+                        scope: row.get("scope")?,
+                    },
+                    Some(_) => DeviceAnswer::Denied,
+                };
+                // Of two who ask at once the second has come too early.
+                let is_first = tx.execute("DELETE FROM device_logins WHERE device = $1", &[&device]).await? == 1;
+                Ok(if is_first { answer } else { DeviceAnswer::Unknown })
+            })
+        })
+        .await
+    }
+}
