@@ -298,7 +298,7 @@ impl Exchange {
         };
         let parameter = self.worker.shared.identity.places.parameter.as_deref();
         recent.note(Entry {
-            at: crate::clock::unix().as_secs(),
+            at: u64::try_from(crate::clock::unix().as_micros()).unwrap_or(u64::MAX),
             count: 1,
             what,
             status: self.status.as_u16(),

@@ -86,7 +86,7 @@ pub enum What {
 /// A request, as far as it is kept.
 #[derive(Clone, Copy)]
 pub struct Entry {
-    /// When it began, in seconds since the Unix epoch.
+    /// When it was refused or answered, in microseconds since the Unix epoch: several in a second stand in their order.
     pub at: u64,
     /// So many of them came one behind the other.
     pub count: u32,

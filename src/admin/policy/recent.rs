@@ -112,7 +112,7 @@ fn row(visit: &Visit, entry: &Entry) -> Row {
     explain.append_pair("user", &user);
     let is_whole = !entry.path.as_str().is_empty() && !entry.path.is_cut();
     Row {
-        at: moment::told(i64::try_from(entry.at).unwrap_or(i64::MAX)),
+        at: moment::told(i64::try_from(entry.at / 1_000_000).unwrap_or(i64::MAX)),
         count: entry.count,
         method: entry.method.as_str().to_owned(),
         path: entry.path.shown(),

@@ -5,6 +5,7 @@ mod records_many;
 mod records_use;
 mod rooms;
 mod rooms_policy;
+mod rooms_replicas;
 mod rooms_use;
 
 use crate::login::browser::{self, Browser};

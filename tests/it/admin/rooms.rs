@@ -79,6 +79,19 @@ fn who_must_have_a_second_factor_does_not_enter_by_a_password() {
 }
 
 #[test]
+fn who_must_choose_a_new_password_does_that_first() {
+    let mut options = Options::policy(ROUTES);
+    options.config = format!("admin_ui: on\nidentity:\n{}", USUAL.replace("passes: 1", "passes: 1, expire_after: 30"));
+    let gate = Gate::with(&options);
+    people(&gate.postern);
+    gate.postern.sql("UPDATE users SET password_updated = date('now', '-31 days') WHERE username = 'ed'");
+    let mut ed = browser(&gate, "ed");
+    let sent = ed.get("/postern/");
+    assert_eq!((sent.status, sent.header("location")), (303, Some("/api/v1/users/password/change/")));
+    assert_eq!(browser(&gate, "su").get("/postern/").status, 200);
+}
+
+#[test]
 fn its_prefix_is_its_own_and_no_route_reaches_into_it() {
     let gate = gate_with("admin_ui: { prefix: /office/door }\n", "");
     let mut su = browser(&gate, "su");

@@ -122,6 +122,8 @@ fn what_was_refused_is_kept_and_no_secret_with_it() {
     for word in ["hidden-word", "<script", "<b>x", &token, "secret=", "\u{202e}"] {
         assert!(!page.contains(word), "{word}: {page}");
     }
+    let place = |word: &str| page.find(word).unwrap();
+    assert!(place("bad_framing") < place("org_foreign"), "the newest first: {page}");
     let some = su.get("/postern/policy/refusals/?reason=org_foreign").text();
     assert!(some.contains("/api/v1/org/b/devices") && !some.contains("/nowhere/"), "{some}");
     let none = su.get("/postern/policy/refusals/?reason=%3Cb%3E&route=x").text();

@@ -114,6 +114,11 @@ impl Site {
         self.replicas.push(Replica { postern, database, redis });
     }
 
+    /// A replica's process.
+    pub fn postern(&self, replica: usize) -> &Postern {
+        &self.replicas[replica].postern
+    }
+
     /// Somebody's connection to a replica, for one kind of request.
     pub fn caller(&self, replica: usize, who: &str, method: &str, target: &str) -> Caller {
         let token = self.tokens.get(who).unwrap_or_else(|| panic!("{who} has no token"));
