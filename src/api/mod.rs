@@ -26,6 +26,7 @@ pub(crate) mod rest;
 pub mod router;
 mod second_factor;
 pub mod secret_path;
+mod standing;
 pub mod token;
 mod trusted_login;
 pub mod who;

@@ -1,25 +1,24 @@
 //! `/api/v1/users/account/passkeys/`: somebody's own passkeys: to add one, and to remove one. Either needs their password once more, or a
-//! login a moment ago where they have none.
+//! login a moment ago where they have none; and the second factor, shown a moment ago, of who has one.
 
 use super::assets;
 use super::error::ApiError;
 use super::page::{self, Visitor};
 use super::passkey::{bytes, with_script};
-use super::paths::{ACCOUNT, LOGIN, PASSKEYS};
+use super::paths::{ACCOUNT, LOGIN, PASSKEYS, SECOND_FACTOR};
+use super::standing::{Lacks, Standing};
 use super::words::{filters, moment};
 use super::{Api, Client};
 use crate::clock;
 use crate::compat::openwisp::body;
 use crate::compat::openwisp::value::Fields;
 use crate::directory::name::Text;
-use crate::directory::token::TokenDigest;
 use crate::directory::{
-    DirectoryError, Factor, FactorProof, NewPasskey, PasskeyKept, PasskeyRecord, StoreError, UserKey, View, Viewer,
+    DirectoryError, Factor, FactorProof, NewPasskey, PasskeyKept, PasskeyRecord, StoreError, View, Viewer,
 };
 use crate::id::UserId;
 use crate::login::LoginError;
 use crate::login::limits::State as Limit;
-use crate::password::PasswordHash;
 use crate::second_factor::Passkeys;
 use crate::second_factor::challenge::{Challenge, PATIENCE, Purpose};
 use crate::webauthn::public_key::ALGORITHMS;
@@ -37,8 +36,6 @@ use std::time::Duration;
 use uuid::Uuid;
 
 const ALLOW: &str = "GET, HEAD, POST";
-/// How long a login counts where there is no password, in seconds.
-const RECENT: i64 = 600;
 const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 const NAME: &str = "The name of a passkey has 1 to 200 characters.";
 const NOT_YOURS: &str = "This is not your password.";
@@ -80,9 +77,7 @@ struct Visit<'a> {
     user: UserId,
     username: String,
     view: View,
-    /// When their session began, or showed a second factor.
-    logged_in: i64,
-    has_password: bool,
+    standing: Standing,
 }
 
 enum Refused {
@@ -127,23 +122,18 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
         return page::go_on(&api.links.change(), []);
     }
     let user = person.snapshot.user.id;
-    let visit = Visit {
-        view: api.store.as_seen_by(Viewer::Oneself(user)),
-        username: person.username().to_owned(),
-        logged_in: person.proof.map_or(0, |proof| proof.at),
-        has_password: false,
-        api: &api,
-        settings,
-        visitor,
-        user,
-    };
-    let visit = match visit.looked_at().await {
-        Ok(visit) => visit,
+    let standing = match Standing::of(&api, &visitor, user).await {
+        Ok(standing) => standing,
         Err(error) => {
             tracing::warn!(%error, "somebody's passkeys cannot be looked at");
             return ApiError::Unavailable.answer(&api, ALLOW);
         }
     };
+    if standing.lacks() == Some(Lacks::Proof) {
+        return page::go_on(&page::with_next(&api.links.at(SECOND_FACTOR), &here), []);
+    }
+    let view = api.store.as_seen_by(Viewer::Oneself(user));
+    let visit = Visit { api: &api, settings, username: person.username().to_owned(), view, standing, visitor, user };
     if parts.method != Method::POST {
         return visit.show(StatusCode::OK, "").await;
     }
@@ -169,17 +159,6 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
 }
 
 impl Visit<'_> {
-    /// With what the directory says of them.
-    async fn looked_at(mut self) -> Result<Self, DirectoryError> {
-        let found = self.api.store.revocation(&UserKey::Id(self.user)).await?;
-        self.has_password = found.is_some_and(|found| PasswordHash::from_stored(found.password()).is_usable());
-        let this = TokenDigest::of(self.visitor.session.as_deref().unwrap_or_default());
-        let sessions = self.view.sessions(&self.user.into(), this).await?;
-        let began = sessions.iter().find(|session| session.is_this).map_or(0, |session| session.created);
-        self.logged_in = self.logged_in.max(began);
-        Ok(self)
-    }
-
     fn busy(&self, error: &StoreError) -> Response {
         tracing::warn!(%error, "somebody's passkeys cannot be looked at");
         page::with_wait(self.page(StatusCode::SERVICE_UNAVAILABLE, BUSY, Vec::new()), 1, None)
@@ -213,7 +192,7 @@ impl Visit<'_> {
             action: &api.links.at(PASSKEYS),
             options: &options,
             csrf: &csrf,
-            asks_password: self.has_password,
+            asks_password: self.standing.has_password,
             alone: self.settings.alone,
             passkeys: own.collect(),
             account: &api.links.at(ACCOUNT),
@@ -256,9 +235,11 @@ impl Visit<'_> {
 
     /// A session may be somebody else's at this screen.
     async fn is_themselves(&self, client: IpAddr, fields: &Fields) -> Result<(), Refused> {
-        if !self.has_password {
-            let is_recent = clock::unix_seconds().saturating_sub(self.logged_in) < RECENT;
-            return if is_recent { Ok(()) } else { Err(Refused::Said(StatusCode::FORBIDDEN, TOO_OLD.to_owned())) };
+        if self.standing.lacks().is_some() {
+            return Err(Refused::Said(StatusCode::FORBIDDEN, TOO_OLD.to_owned()));
+        }
+        if !self.standing.has_password {
+            return Ok(());
         }
         let password = fields.text("password").to_owned();
         let known = self.api.login.knows(self.user, password.into(), client).await;
@@ -297,9 +278,10 @@ impl Visit<'_> {
         }
     }
 
-    /// Who has just made one has it: where second factors are asked for, this session has shown it.
+    /// Where second factors are asked for, and this is the first, the session has shown it. Otherwise a session proves nothing by what it
+    /// has made itself.
     async fn proven(&self) -> Result<Vec<HeaderValue>, StoreError> {
-        if self.api.second_factors.is_none() {
+        if self.api.second_factors.is_none() || !self.standing.lacks_any() {
             return Ok(Vec::new());
         }
         let session = self.visitor.session.as_deref().unwrap_or_default();

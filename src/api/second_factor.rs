@@ -6,7 +6,8 @@
 use super::error::ApiError;
 use super::login::note_login;
 use super::page::{self, Visitor};
-use super::paths::{LOGIN, PASSKEY, SECOND_FACTOR};
+use super::paths::{LOGIN, LOGOUT, PASSKEY, SECOND_FACTOR};
+use super::standing::{Lacks, Standing};
 use super::words::filters;
 use super::{Api, Client};
 use crate::clock;
@@ -16,7 +17,6 @@ use crate::directory::{DirectoryError, Factor, FactorProof, Revocation, StoreErr
 use crate::id::UserId;
 use crate::login::LoginError;
 use crate::login::limits::State as Limit;
-use crate::password::PasswordHash;
 use crate::redis::seal::{Name, Seal};
 use crate::request_target::query;
 use crate::second_factor::{Demand, Offer, SecondFactors};
@@ -38,6 +38,8 @@ const PATIENCE: u32 = 300;
 const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 const WRONG: &str = "This is not the code of this moment, or it has been used already.";
 const NOT_YOURS: &str = "This is not your password.";
+const TOO_OLD: &str = "You logged in too long ago for this. Log out, log in, and try again.";
+const BY_LINK: &str = "Nobody sets up an app with a login link alone. Log out, and log in in another way.";
 const BUSY: &str = "No code can be looked at in this moment. Try again in a few seconds.";
 
 /// A login whose first step is done.
@@ -176,6 +178,8 @@ struct Page<'a> {
     next: &'a str,
     /// Where a passkey is shown in the place of a code; empty: nowhere.
     passkey: &'a str,
+    /// Where they log out, where they must log in once more; empty: they need not.
+    logout: &'a str,
 }
 
 impl Default for Page<'_> {
@@ -193,6 +197,7 @@ impl Default for Page<'_> {
             codes: &[],
             next: "",
             passkey: "",
+            logout: "",
         }
     }
 }
@@ -240,6 +245,8 @@ struct Visit<'a> {
     factors: &'a SecondFactors,
     visitor: Visitor,
     stage: Stage,
+    /// That of their session; none at the end of a login.
+    standing: Option<Standing>,
     user: UserId,
     /// Where their session goes on; empty: nowhere in particular.
     next: String,
@@ -251,6 +258,7 @@ enum Refused {
     Stale,
     Wrong,
     Password,
+    Lacks,
     Throttled(Duration, Option<Limit>),
     Store(StoreError),
 }
@@ -290,7 +298,18 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
             }
         },
     };
-    let mut visit = Visit { api: &api, factors, visitor, stage, user, next, offer: None };
+    let standing = match &stage {
+        Stage::Login(_) => Ok(None),
+        _ => Standing::of(&api, &visitor, user).await.map(Some),
+    };
+    let standing = match standing {
+        Ok(standing) => standing,
+        Err(error) => {
+            tracing::warn!(%error, "a session cannot be looked at");
+            return ApiError::Unavailable.answer(&api, ALLOW);
+        }
+    };
+    let mut visit = Visit { api: &api, factors, visitor, stage, standing, user, next, offer: None };
     if parts.method != Method::POST {
         return visit.show(StatusCode::OK, "").await;
     }
@@ -309,6 +328,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
         Ok(response) => response,
         Err(Refused::Stale) => visit.show(StatusCode::FORBIDDEN, STALE).await,
         Err(Refused::Wrong) => visit.show(StatusCode::BAD_REQUEST, WRONG).await,
+        Err(Refused::Lacks) => visit.show(StatusCode::FORBIDDEN, "").await,
         Err(Refused::Password) => visit.show(StatusCode::BAD_REQUEST, NOT_YOURS).await,
         Err(Refused::Throttled(wait, limit)) => {
             let page = visit.show(StatusCode::TOO_MANY_REQUESTS, &page::too_many(wait)).await;
@@ -344,6 +364,18 @@ impl Visit<'_> {
             };
             return self.page(status, Page { problem, ends, passkey: &passkey, ..Page::default() });
         };
+        match self.lacks() {
+            None => {}
+            Some(Lacks::Proof) => {
+                let here = self.api.links.at(SECOND_FACTOR);
+                return page::go_on(&page::with_next(&here, &here), []);
+            }
+            Some(Lacks::Login) => {
+                let problem = if matches!(self.stage, Stage::Lacking) { BY_LINK } else { TOO_OLD };
+                let logout = self.api.links.at(LOGOUT);
+                return self.page(StatusCode::FORBIDDEN, Page { problem, logout: &logout, ..Page::default() });
+            }
+        }
         let fresh;
         let offer = match &self.offer {
             // After a code that was mistyped, the app has it already.
@@ -358,7 +390,7 @@ impl Visit<'_> {
         };
         let account = found.snapshot.user.username.as_ref().map_or("user", |name| name.as_str());
         let uri = offer.secret.uri(self.api.links.site().unwrap_or("postern"), account);
-        let (secret, asks_password) = (offer.secret.base32(), self.asks_password(&found));
+        let (secret, asks_password) = (offer.secret.base32(), self.asks_password());
         let page = Page { problem, secret: &secret, uri: &uri, offer: &offer.sealed, asks_password, ..Page::default() };
         self.page(status, page)
     }
@@ -383,8 +415,18 @@ impl Visit<'_> {
     }
 
     /// A session may be somebody else's at this screen; the first step of a login has just been done.
-    fn asks_password(&self, found: &Revocation) -> bool {
-        !matches!(self.stage, Stage::Login(_)) && PasswordHash::from_stored(found.password()).is_usable()
+    fn asks_password(&self) -> bool {
+        self.standing.as_ref().is_some_and(|standing| standing.has_password)
+    }
+
+    /// What must come before an app is set up. A session that goes nowhere without one, and did not begin with a password, may have begun
+    /// with a link, and that may be somebody else's: who comes from a provider logs in there once more.
+    fn lacks(&self) -> Option<Lacks> {
+        let standing = self.standing.as_ref()?;
+        match self.stage {
+            Stage::Lacking if !standing.has_password => Some(Lacks::Login),
+            _ => standing.lacks(),
+        }
     }
 
     /// A code: the end of a login, of a set-up, of both, or of the second factor; or what a session has shown.
@@ -406,8 +448,11 @@ impl Visit<'_> {
 
     async fn set_up(&self, client: IpAddr, fields: &Fields) -> Result<Response, Refused> {
         let offer = self.offer.as_ref().ok_or(Refused::Stale)?;
-        let found = self.look().await?.ok_or(Refused::Wrong)?;
-        if self.asks_password(&found) {
+        self.look().await?.ok_or(Refused::Wrong)?;
+        if self.lacks().is_some() {
+            return Err(Refused::Lacks);
+        }
+        if self.asks_password() {
             let password = fields.text("password").to_owned();
             self.api.login.knows(self.user, password.into(), client).await.map_err(|error| match error {
                 LoginError::Wrong => Refused::Password,
@@ -418,8 +463,12 @@ impl Visit<'_> {
         }
         let codes = self.factors.confirm(self.user, offer, fields.text("code")).await?.ok_or(Refused::Wrong)?;
         let proof = FactorProof { at: clock::unix_seconds(), by: Factor::App };
-        // One that has ended meanwhile goes on nowhere, but the app is set up.
-        let cookies = self.stage.go_in(self.api, &self.visitor, self.user, proof).await?.unwrap_or_default();
+        let cookies = match &self.standing {
+            Some(standing) if !standing.lacks_any() => None,
+            // One that has ended meanwhile goes on nowhere, but the app is set up.
+            _ => self.stage.go_in(self.api, &self.visitor, self.user, proof).await?,
+        };
+        let cookies = cookies.unwrap_or_default();
         let next = self.stage.onwards(self.api, &self.next);
         let mut response = self.page(StatusCode::OK, Page { codes: &codes, next: &next, ..Page::default() });
         for cookie in cookies {

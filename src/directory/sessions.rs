@@ -20,6 +20,8 @@ pub struct SessionRecord {
     pub id: Uuid,
     pub created: i64,
     pub expires_at: i64,
+    /// It began with the password.
+    pub by_password: bool,
     /// That it has shown a second factor.
     pub proof: Option<FactorProof>,
     /// It is that of who asks.
@@ -44,14 +46,14 @@ async fn owner(tx: &Tx<'_>, by: &UserSelector) -> Result<UserRecord, DirectoryEr
 
 async fn of_user(tx: &Tx<'_>, by: &UserSelector, this: TokenDigest) -> Result<Vec<SessionRecord>, DirectoryError> {
     let user = owner(tx, by).await?;
-    let sql =
-        "SELECT id, digest, created, expires_at, factor_at, factor FROM sessions WHERE user_id = $1 AND expires_at > $2
-               ORDER BY created DESC, id LIMIT $3";
+    let sql = "SELECT id, digest, created, expires_at, by_password, factor_at, factor FROM sessions
+               WHERE user_id = $1 AND expires_at > $2 ORDER BY created DESC, id LIMIT $3";
     let mut list = Vec::new();
     for row in tx.rows(sql, &[&user.id, &tx.now, &MOST]).await? {
         let is_this = row.get::<Vec<u8>>("digest")? == this.0;
         let (id, created, expires_at) = (row.get("id")?, row.get("created")?, row.get("expires_at")?);
-        list.push(SessionRecord { id, created, expires_at, proof: FactorProof::of(&row)?, is_this });
+        let (by_password, proof) = (row.get("by_password")?, FactorProof::of(&row)?);
+        list.push(SessionRecord { id, created, expires_at, by_password, proof, is_this });
     }
     Ok(list)
 }

@@ -6,6 +6,7 @@ mod admin;
 pub mod browser;
 mod device;
 mod dumps;
+mod enrolment;
 mod export;
 mod flood;
 mod import;

@@ -16,18 +16,18 @@ routes:
   /me/**: authenticated
 ";
 const PASSKEY: &str = "/api/v1/users/login/passkey/";
-const PASSKEYS: &str = "/api/v1/users/account/passkeys/";
-const CODE: &str = "/api/v1/users/login/code/";
-const WORD: &str = "s3cret-word";
+pub const PASSKEYS: &str = "/api/v1/users/account/passkeys/";
+pub const CODE: &str = "/api/v1/users/login/code/";
+pub const WORD: &str = "s3cret-word";
 
 /// A gate for a browser, with more keys of `identity`, and of `passkeys`.
-struct Site {
-    gate: Gate,
+pub struct Site {
+    pub gate: Gate,
     base: String,
 }
 
 impl Site {
-    fn new(identity: &str, passkeys: &str) -> Self {
+    pub fn new(identity: &str, passkeys: &str) -> Self {
         let port = free_port();
         Self::at(port, port, identity, passkeys)
     }
@@ -54,11 +54,11 @@ impl Site {
         self.gate.postern.cli_with(&["user", "create", name, "--password-stdin"], &format!("{WORD}\n"));
     }
 
-    fn open(&self, browser: &mut Chromium, path: &str) {
+    pub fn open(&self, browser: &mut Chromium, path: &str) {
         browser.open_page(&format!("{}{path}", self.base));
     }
 
-    fn log_in(&self, browser: &mut Chromium, name: &str) {
+    pub fn log_in(&self, browser: &mut Chromium, name: &str) {
         browser.forget_cookies();
         self.open(browser, LOGIN);
         browser.fill("username", name);
@@ -67,7 +67,7 @@ impl Site {
     }
 
     /// Somebody logs in with their password, and adds a passkey.
-    fn enrol(&self, browser: &mut Chromium, name: &str) {
+    pub fn enrol(&self, browser: &mut Chromium, name: &str) {
         self.log_in(browser, name);
         self.open(browser, PASSKEYS);
         browser.fill("password", WORD);
@@ -93,7 +93,7 @@ impl Site {
         std::fs::read_to_string(self.gate.postern.home().join("audit.jsonl")).unwrap()
     }
 
-    fn count(&self, what: &str) -> String {
+    pub fn count(&self, what: &str) -> String {
         self.gate.postern.query(&format!("SELECT count(*) || '' FROM {what}"))
     }
 }

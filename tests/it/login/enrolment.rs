@@ -1,0 +1,78 @@
+//! Who sets a factor up besides: a session that is somebody else's at this screen, or a copied cookie, must not get its own.
+
+use super::browser::Browser;
+use super::passkeys::{CODE, PASSKEYS, Site, WORD};
+use super::second_factor::{codes, gate, recovery, set_up};
+use crate::support::chromium::Chromium;
+
+const MFA: &str = "  mfa: { key: { file: key } }\n";
+
+fn shown_at(site: &Site) -> String {
+    site.gate.postern.query("SELECT factor_at || '' FROM sessions ORDER BY created DESC, id DESC LIMIT 1")
+}
+
+#[test]
+fn another_factor_takes_one_that_was_shown_lately_and_proves_nothing() {
+    let site = Site::new(MFA, "");
+    let mut browser = Chromium::open();
+    browser.authenticator();
+    site.enrol(&mut browser, "lena");
+    assert!(browser.text().contains("my phone"), "{}", browser.text());
+    // Shown a while ago: neither page lets them change anything, or shows what a change needs.
+    site.gate.postern.sql("UPDATE sessions SET factor_at = factor_at - 601");
+    let mut thief = Browser::of(&site.gate);
+    thief.cookies = browser.cookies();
+    let to_code = "/api/v1/users/login/code/?next=%2Fapi%2Fv1%2Fusers%2F";
+    for page in [PASSKEYS, CODE] {
+        let led = thief.get(page);
+        let to = led.header("location").unwrap_or_default().to_owned();
+        assert!(led.status == 303 && to.starts_with(to_code), "{page}: {to}");
+        assert!(!thief.get(&to).text().contains("name=\"offer\""));
+    }
+    let removal = [("csrf", "x"), ("password", WORD), ("remove", "x")];
+    assert_eq!(thief.ask("POST", PASSKEYS, Some(&removal)).status, 303);
+    assert_eq!(site.count("passkeys"), "1");
+    // The owner shows the passkey, and comes back.
+    site.open(&mut browser, PASSKEYS);
+    browser.click("a[href*='/login/passkey/']");
+    browser.click("button[data-passkey]");
+    assert!(browser.url().ends_with(PASSKEYS) && browser.text().contains("my phone"), "{}", browser.text());
+    // What is set up then is no proof of its own.
+    site.gate.postern.sql("UPDATE sessions SET factor_at = factor_at - 300");
+    let before = shown_at(&site);
+    let mut lena = Browser::of(&site.gate);
+    lena.cookies = browser.cookies();
+    let page = lena.get(CODE).text();
+    let done = set_up(&mut lena, &page, &codes(&page)[0], WORD);
+    assert_eq!((done.status, recovery(&done).len(), lena.whoami()), (200, 10, 200), "{}", done.text());
+    assert_eq!(shown_at(&site), before);
+}
+
+#[test]
+fn without_a_password_an_app_takes_a_recent_login_and_no_link_alone() {
+    let gate = gate(", required_for: [staff]");
+    for (name, more) in [("mia", &[][..]), ("kim", &["--staff"])] {
+        gate.postern.cli(&[&["user", "create", name], more].concat());
+    }
+    let by_link = |name: &str| {
+        let token = gate.postern.cli(&["sesame", "mint", "--user", name]).trim().to_owned();
+        let mut browser = Browser::of(&gate);
+        assert_eq!(browser.get(&format!("/me/x?sesame={token}")).header("location"), Some("/me/x"));
+        browser
+    };
+    let mut mia = by_link("mia");
+    let page = mia.get(CODE).text();
+    let code = codes(&page).remove(0);
+    gate.postern.sql("UPDATE sessions SET created = created - 601");
+    let refused = set_up(&mut mia, &page, &code, "");
+    assert_eq!(refused.status, 403);
+    assert!(refused.text().contains("You logged in too long ago") && refused.text().contains("Log out"));
+    gate.postern.sql("UPDATE sessions SET created = created + 601");
+    assert_eq!((set_up(&mut mia, &page, &code, "").status, mia.whoami()), (200, 200));
+    // Who must have one, and comes by a link alone, sets none up.
+    let mut kim = by_link("kim");
+    let refused = kim.get(CODE);
+    assert_eq!((refused.status, kim.whoami()), (403, 401));
+    assert!(refused.text().contains("with a login link alone") && !refused.text().contains("name=\"offer\""));
+    assert_eq!(gate.postern.query("SELECT count(*) || '' FROM second_factors"), "1");
+}
