@@ -8,6 +8,7 @@ use super::error::ApiError;
 use super::page::{self, Visitor};
 use super::paths::{LOGIN, PASSKEY, SECOND_FACTOR};
 use super::second_factor::{Pending, Stage};
+use super::standing::Standing;
 use super::words::filters;
 use super::{Api, Client};
 use crate::clock;
@@ -58,6 +59,8 @@ struct Visit<'a> {
     visitor: Visitor,
     /// Who they are by a first step or a session, where that is so.
     known: Option<(UserId, Stage)>,
+    /// Whether it must have verified its user: it is all that they show, or their session began without a password.
+    verifies: bool,
     next: String,
 }
 
@@ -102,7 +105,19 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
     if known.is_none() && !passkeys.alone {
         return page::go_on(&page::with_next(&api.links.at(LOGIN), &next), []);
     }
-    let mut visit = Visit { api: &api, passkeys, visitor, known, next };
+    let verifies = match &known {
+        None => Ok(true),
+        Some((_, Stage::Login(_))) => Ok(false),
+        Some((user, _)) => Standing::of(&api, &visitor, *user).await.map(|standing| !standing.by_password),
+    };
+    let verifies = match verifies {
+        Ok(verifies) => verifies,
+        Err(error) => {
+            tracing::warn!(%error, "a session cannot be looked at");
+            return ApiError::Unavailable.answer(&api, ALLOW);
+        }
+    };
+    let mut visit = Visit { api: &api, passkeys, visitor, known, verifies, next };
     if parts.method != Method::POST {
         return visit.show(StatusCode::OK, "").await;
     }
@@ -197,7 +212,7 @@ impl Visit<'_> {
             "challenge": BASE64URL_NOPAD.encode(&challenge.bytes),
             "rpId": self.passkeys.party.id,
             "allowCredentials": credentials.iter().map(|id| BASE64URL_NOPAD.encode(id)).collect::<Vec<_>>(),
-            "userVerification": if self.known.is_some() { "preferred" } else { "required" },
+            "userVerification": if self.verifies { "required" } else { "preferred" },
             "timeout": PATIENCE * 1000,
         })
     }
@@ -205,17 +220,8 @@ impl Visit<'_> {
     async fn submit(&self, Client(client): Client, fields: &Fields) -> Result<Response, Refused> {
         let limits = self.api.login.limits();
         limits.request(client).await.map_err(|state| Refused::Throttled(state.reset, Some(state)))?;
-        if let Some(user) = self.user() {
-            limits.code(user).await.map_err(|wait| Refused::Throttled(wait, None))?;
-        }
-        let done = self.take(fields).await;
-        let (is_right, is_guess) = (done.is_ok(), matches!(done, Err(Refused::Wrong | Refused::Copied)));
-        match self.user() {
-            Some(user) if is_right => limits.right_code(user).await,
-            Some(user) if !is_guess => limits.no_guess(user).await,
-            _ => {}
-        }
-        done
+        // A signature cannot be guessed: whoever tries codes as this user does not lock them out of their passkey.
+        self.take(fields).await
     }
 
     async fn take(&self, fields: &Fields) -> Result<Response, Refused> {
@@ -235,11 +241,8 @@ impl Visit<'_> {
         if self.user().is_some_and(|user| user != known.user) {
             return Err(Refused::Wrong);
         }
-        let expected = Expected {
-            party: &self.passkeys.party,
-            challenge: &challenge.bytes,
-            user_verification: self.known.is_none(),
-        };
+        let expected =
+            Expected { party: &self.passkeys.party, challenge: &challenge.bytes, user_verification: self.verifies };
         let kept = Known {
             id: &id,
             public_key: &known.public_key,

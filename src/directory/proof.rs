@@ -10,7 +10,8 @@ pub enum Factor {
     /// The code of an authenticator app.
     App,
     RecoveryCode,
-    /// A passkey whose authenticator has verified its user.
+    /// A passkey. Where nothing was shown besides, or the session began without a password, its authenticator has verified its user; behind
+    /// the first step of a login a touch is enough.
     Passkey,
 }
 

@@ -1,9 +1,10 @@
 //! Who sets a factor up besides: a session that is somebody else's at this screen, or a copied cookie, must not get its own.
 
 use super::browser::Browser;
-use super::passkeys::{CODE, PASSKEYS, Site, WORD};
+use super::passkeys::{CODE, PASSKEY, PASSKEYS, Site, WORD};
 use super::second_factor::{codes, gate, recovery, set_up};
 use crate::support::chromium::Chromium;
+use serde_json::json;
 
 const MFA: &str = "  mfa: { key: { file: key } }\n";
 
@@ -46,6 +47,36 @@ fn another_factor_takes_one_that_was_shown_lately_and_proves_nothing() {
     let done = set_up(&mut lena, &page, &codes(&page)[0], WORD);
     assert_eq!((done.status, recovery(&done).len(), lena.whoami()), (200, 10, 200), "{}", done.text());
     assert_eq!(shown_at(&site), before);
+}
+
+/// Whoever knows the password guesses codes; the owner shows their passkey all the same.
+#[test]
+fn who_guesses_codes_locks_nobody_out_of_their_passkey() {
+    let site = Site::new(MFA, ", login: second_factor");
+    let mut browser = Chromium::open();
+    // A security key without a PIN.
+    browser.call("WebAuthn.enable", json!({}));
+    let options = json!({ "protocol": "ctap2", "transport": "usb", "automaticPresenceSimulation": true });
+    browser.call("WebAuthn.addVirtualAuthenticator", json!({ "options": options }));
+    site.enrol(&mut browser, "lena");
+    let mut thief = Browser::of(&site.gate);
+    thief.log_in("lena", WORD);
+    let statuses: Vec<_> = (0..7).map(|_| thief.send(CODE, &[("code", "000000")]).status).collect();
+    assert_eq!(statuses.last(), Some(&429), "{statuses:?}");
+    // Behind a password a touch is enough.
+    site.log_in(&mut browser, "lena");
+    site.open(&mut browser, &format!("{PASSKEY}?next=/me/x"));
+    browser.click("button[data-passkey]");
+    assert!(browser.url().ends_with("/me/x"), "{}", browser.text());
+    // Behind anything else the device verifies its user: it is asked to, and not believed without.
+    site.gate.postern.sql("UPDATE sessions SET by_password = 0");
+    site.open(&mut browser, &format!("{PASSKEY}?next=/me/x"));
+    let change = "(() => { const all = navigator.credentials, get = all.get.bind(all); \
+                  all.get = (asked) => get({ publicKey: { ...asked.publicKey, userVerification: 'preferred' } }); \
+                  return document.querySelector('[data-options]').dataset.options.includes('\"userVerification\":\"required\"') })()";
+    assert_eq!(browser.eval(change), true);
+    browser.click("button[data-passkey]");
+    assert!(browser.text().contains("Nobody can log in with this passkey"), "{}", browser.text());
 }
 
 #[test]

@@ -15,7 +15,7 @@ defaults: { inject: { X-Postern-User: user.username } }
 routes:
   /me/**: authenticated
 ";
-const PASSKEY: &str = "/api/v1/users/login/passkey/";
+pub const PASSKEY: &str = "/api/v1/users/login/passkey/";
 pub const PASSKEYS: &str = "/api/v1/users/account/passkeys/";
 pub const CODE: &str = "/api/v1/users/login/code/";
 pub const WORD: &str = "s3cret-word";
