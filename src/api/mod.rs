@@ -11,6 +11,7 @@ pub(crate) mod assets;
 pub mod device;
 mod email_page;
 pub mod error;
+mod factor_letter;
 pub mod links;
 pub mod login;
 pub mod logout;

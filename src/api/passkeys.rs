@@ -3,6 +3,7 @@
 
 use super::assets;
 use super::error::ApiError;
+use super::factor_letter;
 use super::page::{self, Visitor};
 use super::passkey::{bytes, with_script};
 use super::paths::{ACCOUNT, LOGIN, PASSKEYS, SECOND_FACTOR};
@@ -228,7 +229,11 @@ impl Visit<'_> {
             "" => self.add(fields).await,
             id => {
                 let id = Uuid::try_parse(id).map_err(|_| said(GONE))?;
-                if self.view.delete_passkey(&self.user.into(), id).await? { Ok(Vec::new()) } else { Err(said(GONE)) }
+                if !self.view.delete_passkey(&self.user.into(), id).await? {
+                    return Err(said(GONE));
+                }
+                factor_letter::post(self.api, self.user).await;
+                Ok(Vec::new())
             }
         }
     }
@@ -271,7 +276,10 @@ impl Visit<'_> {
         let name = name.as_str().to_owned();
         let new = NewPasskey { user: self.user, name, credential, once: challenge.once() };
         match self.api.store.keep_passkey(new).await? {
-            PasskeyKept::Kept(_) => Ok(self.proven().await?),
+            PasskeyKept::Kept(_) => {
+                factor_letter::post(self.api, self.user).await;
+                Ok(self.proven().await?)
+            }
             PasskeyKept::Replayed => Err(Refused::Stale),
             PasskeyKept::Taken => Err(said(TAKEN)),
             PasskeyKept::TooMany => Err(said(TOO_MANY)),

@@ -4,6 +4,7 @@
 //! cookie that only we read, for a few minutes. The same page is for who is logged in and wants to have one.
 
 use super::error::ApiError;
+use super::factor_letter;
 use super::login::note_login;
 use super::page::{self, Visitor};
 use super::paths::{LOGIN, LOGOUT, PASSKEY, SECOND_FACTOR};
@@ -462,6 +463,7 @@ impl Visit<'_> {
             })?;
         }
         let codes = self.factors.confirm(self.user, offer, fields.text("code")).await?.ok_or(Refused::Wrong)?;
+        factor_letter::post(self.api, self.user).await;
         let proof = FactorProof { at: clock::unix_seconds(), by: Factor::App };
         let cookies = match &self.standing {
             Some(standing) if !standing.lacks_any() => None,
@@ -493,6 +495,7 @@ impl Visit<'_> {
         view.delete_second_factor(&self.user.into())
             .await
             .map_err(|error| Refused::Store(StoreError::Unavailable(error.to_string())))?;
+        factor_letter::post(self.api, self.user).await;
         Ok(page::go_on(&self.api.links.at(LOGIN), []))
     }
 }

@@ -20,16 +20,19 @@ pub enum Kind {
     /// The account will expire.
     AccountExpiration,
     PasswordExpiration,
+    /// What somebody logs in with besides was set up or removed.
+    SecondFactor,
 }
 
 impl Kind {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::PasswordReset,
         Self::EmailConfirmation,
         Self::Invitation,
         Self::AccountExpired,
         Self::AccountExpiration,
         Self::PasswordExpiration,
+        Self::SecondFactor,
     ];
 
     /// What its templates and notices are called.
@@ -42,6 +45,7 @@ impl Kind {
             Self::AccountExpired => "account_expired",
             Self::AccountExpiration => "account_expiration",
             Self::PasswordExpiration => "password_expiration",
+            Self::SecondFactor => "second_factor",
         }
     }
 }
@@ -97,8 +101,9 @@ macro_rules! ours {
     };
 }
 
-const TEXTS: [(&str, &str); 24] = ours!(
+const TEXTS: [(&str, &str); 28] = ours!(
     "password_reset" "email_confirmation" "invitation" "account_expired" "account_expiration" "password_expiration"
+    "second_factor"
 );
 const LAYOUT: &str = "layout.html";
 /// The language of those whose own has no template.

@@ -4,7 +4,7 @@
 
 use super::super::error::ApiError;
 use super::super::page::{self, Visitor};
-use super::super::paths::LOGIN;
+use super::super::paths::{ACCOUNT, LOGIN};
 use super::super::{Api, Client};
 use super::confirm;
 use super::page::{ALLOW, Filled, Form, Problem, show};
@@ -36,6 +36,16 @@ struct Notice<'a> {
     title: &'a str,
     text: &'a str,
     login: &'a str,
+    kept: Kept,
+}
+
+/// What somebody goes on logging in with besides: whoever had their account may have set it up.
+#[derive(Default)]
+struct Kept {
+    app: bool,
+    passkeys: usize,
+    /// Where they look at it.
+    account: String,
 }
 
 /// Answers a request of any method.
@@ -77,7 +87,7 @@ async fn respond(api: &Api, client: Client, link: &str, request: Request) -> Res
         return show(api, &visitor, StatusCode::OK, form);
     }
     match choose(api, client, &visitor, &parts, body, &stored).await {
-        Ok(()) => notice(api, StatusCode::OK, DONE),
+        Ok(()) => told(api, StatusCode::OK, DONE, kept(api, stored.user).await),
         Err(Ok(problem)) => problem.answer(api, &visitor, form),
         Err(Err(error)) => error.answer(api, ALLOW),
     }
@@ -96,6 +106,19 @@ pub(in crate::api) fn parts(link: &str) -> Option<(UserId, &str)> {
         Some((confirm::user(user)?, rest.strip_prefix('-')?))
     };
     split(32).or_else(|| split(36))
+}
+
+/// What is left of somebody whose password is new. The password has been changed, whether that can be told or not.
+async fn kept(api: &Api, user: UserId) -> Kept {
+    let look = async {
+        let app = api.second_factors.is_some() && api.store.second_factor(user).await?.is_some();
+        let passkeys = if api.passkeys.is_some() { api.store.passkeys(user).await?.len() } else { 0 };
+        Ok::<_, StoreError>(Kept { app, passkeys, account: api.links.at(ACCOUNT) })
+    };
+    look.await.unwrap_or_else(|error| {
+        tracing::warn!(%error, "what somebody logs in with besides cannot be looked at");
+        Kept::default()
+    })
 }
 
 async fn choose(
@@ -118,8 +141,12 @@ async fn choose(
 
 /// A page that says something, and leads to the login page where there is one.
 pub(in crate::api) fn notice(api: &Api, status: StatusCode, (title, text): (&str, &str)) -> Response {
+    told(api, status, (title, text), Kept::default())
+}
+
+fn told(api: &Api, status: StatusCode, (title, text): (&str, &str), kept: Kept) -> Response {
     let login = if api.has_pages() { &*api.links.at(LOGIN) } else { "" };
-    let page = page::answer(status, &Notice { style: page::STYLE, title, text, login }, None);
+    let page = page::answer(status, &Notice { style: page::STYLE, title, text, login, kept }, None);
     let is_busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
     if is_busy { page::with_wait(page, 1, None) } else { page }
 }

@@ -1,7 +1,9 @@
 //! Who sets a factor up besides: a session that is somebody else's at this screen, or a copied cookie, must not get its own.
 
 use super::browser::Browser;
+use super::letters::{Letters, link};
 use super::passkeys::{CODE, PASSKEY, PASSKEYS, Site, WORD};
+use super::passwords::{gate_with, post};
 use super::second_factor::{codes, gate, recovery, set_up};
 use crate::support::chromium::Chromium;
 use serde_json::json;
@@ -106,4 +108,42 @@ fn without_a_password_an_app_takes_a_recent_login_and_no_link_alone() {
     assert_eq!((refused.status, kim.whoami()), (403, 401));
     assert!(refused.text().contains("with a login link alone") && !refused.text().contains("name=\"offer\""));
     assert_eq!(gate.postern.query("SELECT count(*) || '' FROM second_factors"), "1");
+}
+
+/// What a thief has set up is told: by a letter at once, and when the owner has chosen a new password.
+#[test]
+fn what_is_set_up_is_told_by_letter_and_behind_a_new_password() {
+    let letters = Letters::serve(&json!({}));
+    let top = format!(
+        "public_url: https://app.example\nmail: {{ server: \"127.0.0.1:{}\", from: \"Postern <postern@app.example>\", tls: none }}\n",
+        letters.port
+    );
+    let mfa = "  mfa: { key: \"0123456789abcdef0123456789abcdef\" }\n";
+    let gate = gate_with(&top, "token: { throttle: none }", mfa);
+    let mut lena = Browser::of(&gate);
+    assert_eq!(lena.log_in("lena", "the old one").status, 303);
+    let page = lena.get(CODE).text();
+    let done = set_up(&mut lena, &page, &codes(&page)[0], "the old one");
+    assert_eq!(done.status, 200, "{}", done.text());
+    let told = |what: &str| {
+        let letter = letters.next();
+        assert_eq!(letter["headers"]["Subject"], "What you log in with on app.example has changed", "{what}");
+        assert!(letter["text"].as_str().unwrap().contains("https://app.example/api/v1/users/account/"), "{letter}");
+    };
+    told("set up");
+    post(&gate, "/api/v1/users/password/reset/", "", &json!({ "input": "lena" }));
+    let (link, ..) = link(&letters.next());
+    let mut browser = Browser::of(&gate);
+    let passwords = [("new_password1", "a new one 1"), ("new_password2", "a new one 1")];
+    let changed = browser.send(link.strip_prefix("https://app.example").unwrap(), &passwords);
+    let text = changed.text();
+    assert!(changed.status == 200 && text.contains("You still log in with what is set up besides"), "{text}");
+    assert!(text.contains("Authenticator app") && !text.contains("Passkeys"), "{text}");
+    // Its end is told too.
+    let mut lena = Browser::of(&gate);
+    lena.log_in("lena", "a new one 1");
+    let recoveries = recovery(&done);
+    assert_eq!(lena.send(CODE, &[("code", &recoveries[0])]).status, 303);
+    assert_eq!(lena.send(CODE, &[("do", "end"), ("code", &recoveries[1])]).status, 303);
+    told("ended");
 }
