@@ -229,13 +229,18 @@ impl Visit<'_> {
             "" => self.add(fields).await,
             id => {
                 let id = Uuid::try_parse(id).map_err(|_| said(GONE))?;
-                if !self.view.delete_passkey(&self.user.into(), id).await? {
+                if !self.view.delete_passkey(&self.user.into(), id, self.has_other_way()).await? {
                     return Err(said(GONE));
                 }
                 factor_letter::post(self.api, self.user).await;
                 Ok(Vec::new())
             }
         }
+    }
+
+    /// Whether they log in by something that the directory does not know of: a link, what is in front of us, or what shows codes.
+    fn has_other_way(&self) -> bool {
+        self.api.identity.takes_links() || self.api.trusted_header.is_some() || self.standing.has_shown_code()
     }
 
     /// A session may be somebody else's at this screen.

@@ -127,8 +127,9 @@ impl Directory {
 }
 
 operations! {
-    /// Takes a passkey of a user, unless it is their last way in; whether there was one.
-    write delete_passkey(user: &UserSelector; passkey: Uuid) -> bool = delete;
+    /// Takes a passkey of a user, unless it is their last way in; whether there was one. `has_other_way`: they log in in a way that the
+    /// directory does not know of.
+    write delete_passkey(user: &UserSelector; passkey: Uuid, has_other_way: bool) -> bool = delete;
     /// Takes all passkeys of a user; how many.
     write delete_passkeys(user: &UserSelector) -> u64 = delete_all;
 }
@@ -215,7 +216,7 @@ async fn owner(tx: &Tx<'_>, by: &UserSelector) -> Result<UserId, DirectoryError>
     Ok(user)
 }
 
-async fn delete(tx: &Tx<'_>, by: &UserSelector, passkey: Uuid) -> Result<bool, DirectoryError> {
+async fn delete(tx: &Tx<'_>, by: &UserSelector, passkey: Uuid, has_other_way: bool) -> Result<bool, DirectoryError> {
     let user = owner(tx, by).await?;
     let sql = "SELECT password, (SELECT count(*) FROM subjects s WHERE s.user_id = u.id) AS subjects,
                    (SELECT count(*) FROM passkeys p WHERE p.user_id = u.id AND p.id <> $2) AS others
@@ -225,7 +226,8 @@ async fn delete(tx: &Tx<'_>, by: &UserSelector, passkey: Uuid) -> Result<bool, D
     let password: Option<String> = row.get("password")?;
     let has_password = PasswordHash::from_stored(password.as_deref().unwrap_or_default()).is_usable();
     let (subjects, others): (i64, i64) = (row.get("subjects")?, row.get("others")?);
-    tx.viewer.unless(has_password || subjects > 0 || others > 0, || "take away their last way in".to_owned())?;
+    let stays = has_other_way || has_password || subjects > 0 || others > 0;
+    tx.viewer.unless(stays, || "take away their last way in".to_owned())?;
     let sql = "DELETE FROM passkeys WHERE id = $1 AND user_id = $2";
     let was_there = tx.execute(sql, &[&passkey, &user]).await? == 1;
     if was_there {

@@ -397,6 +397,12 @@ impl Identity {
         Ok(goes_on.then(|| self.session.clone().unwrap_or_default().set(&token)))
     }
 
+    /// Whether login links are taken.
+    #[must_use]
+    pub const fn takes_links(&self) -> bool {
+        self.sesame.is_some()
+    }
+
     async fn sesame(&self, token: &str) -> Lookup {
         let Some((signer, field)) = &self.sesame else { return Lookup::Unknown };
         let signer = signer.load_full();

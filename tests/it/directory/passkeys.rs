@@ -115,8 +115,11 @@ async fn a_credential_is_one_user_s_and_goes_with_them(on: &dyn Backend) {
     assert!(store.passkeys(bob).await.unwrap().is_empty());
     // Nobody takes somebody else's.
     let bobs = view.as_seen_by(Viewer::Oneself(bob));
-    assert!(bobs.delete_passkey(&ann.into(), phone).await.is_err());
-    assert!(matches!(bobs.delete_passkey(&bob.into(), phone).await, Ok(false) | Err(DirectoryError::Forbidden { .. })));
+    assert!(bobs.delete_passkey(&ann.into(), phone, false).await.is_err());
+    assert!(matches!(
+        bobs.delete_passkey(&bob.into(), phone, false).await,
+        Ok(false) | Err(DirectoryError::Forbidden { .. })
+    ));
     // Twenty are enough for one user, however many come at once.
     let mut makes = tokio::task::JoinSet::new();
     for n in 10..40 {
@@ -140,12 +143,15 @@ async fn nobody_takes_the_last_way_in(on: &dyn Backend) {
     let ann = user(&view, "ann").await.id;
     let (phone, key) = (kept(&view, new(ann, 1, 1)).await, kept(&view, new(ann, 2, 2)).await);
     let own = view.as_seen_by(Viewer::Oneself(ann));
-    assert!(own.delete_passkey(&ann.into(), phone).await.unwrap());
-    assert!(matches!(own.delete_passkey(&ann.into(), key).await, Err(DirectoryError::Forbidden { .. })));
+    assert!(own.delete_passkey(&ann.into(), phone, false).await.unwrap());
+    assert!(matches!(own.delete_passkey(&ann.into(), key, false).await, Err(DirectoryError::Forbidden { .. })));
+    // Links, say, let her in.
+    assert!(own.delete_passkey(&ann.into(), key, true).await.unwrap());
+    let key = kept(&view, new(ann, 4, 4)).await;
     let password = PasswordHash::from_stored("pbkdf2_sha256$1$a$b");
     view.set_password(&ann.into(), Some(password), "2026-01-01".parse().unwrap()).await.unwrap();
-    assert!(own.delete_passkey(&ann.into(), key).await.unwrap());
-    assert!(!own.delete_passkey(&ann.into(), key).await.unwrap());
+    assert!(own.delete_passkey(&ann.into(), key, false).await.unwrap());
+    assert!(!own.delete_passkey(&ann.into(), key, false).await.unwrap());
     kept(&view, new(ann, 3, 3)).await;
     assert_eq!(view.delete_passkeys(&ann.into()).await.unwrap(), 1);
     assert!(view.directory().passkeys(ann).await.unwrap().is_empty());
