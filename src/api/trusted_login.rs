@@ -9,8 +9,9 @@ use crate::directory::StoreError;
 use crate::login::trusted_header::Said;
 use axum::response::Response;
 use http::StatusCode;
-use http::header::HeaderMap;
+use http::header::{HeaderMap, HeaderName};
 
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const UNCLEAR: (&str, &str) =
     ("Nobody is logged in", "What is in front of this page does not say clearly who you are. Ask an administrator.");
 const NOBODY: (&str, &str) = (
@@ -31,6 +32,10 @@ pub(super) async fn answer(
     next: &str,
 ) -> Option<Response> {
     let settings = api.trusted_header.as_ref()?;
+    // Nobody sees what a picture or a script of another page asks for.
+    if headers.get(&SEC_FETCH_MODE).is_some_and(|mode| mode != "navigate") {
+        return None;
+    }
     let key = match settings.read(peer, headers) {
         Said::Nothing => return None,
         Said::Unclear => return Some(notice(api, StatusCode::BAD_REQUEST, UNCLEAR)),
@@ -48,6 +53,12 @@ pub(super) async fn answer(
     };
     if visitor.somebody(api, client).await.is_some_and(|person| person.snapshot.user.id == found.id) {
         return None;
+    }
+    // Each begins a session.
+    if let Err(limit) = api.login.limits().request_of(found.id).await {
+        let words = page::too_many(limit.reset);
+        let page = notice(api, StatusCode::TOO_MANY_REQUESTS, ("Try again", &words));
+        return Some(page::with_wait(page, page::seconds(limit.reset), Some(limit)));
     }
     if found.is_superuser && !settings.superusers {
         return refuse(SUPERUSER);

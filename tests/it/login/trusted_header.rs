@@ -15,8 +15,12 @@ routes:
 ";
 
 fn gate(trusted: &str, more: &str) -> Gate {
+    throttled("none", trusted, more)
+}
+
+fn throttled(throttle: &str, trusted: &str, more: &str) -> Gate {
     let config = format!(
-        "identity:\n  api: token\n  session: {{ secure: false }}\n  passwords: {{ memory: 64KiB, passes: 1 }}\n  token: {{ throttle: none }}\n{more}  login:\n    trusted_header: {{ {trusted} }}\n"
+        "identity:\n  api: token\n  session: {{ secure: false }}\n  passwords: {{ memory: 64KiB, passes: 1 }}\n  token: {{ throttle: {throttle} }}\n{more}  login:\n    trusted_header: {{ {trusted} }}\n"
     );
     let gate = Gate::with(&Options { config, ..Options::policy(ROUTES) });
     for (name, more) in [("lena", &[][..]), ("boss", &["--superuser"]), ("gone-one", &["--active=false"])] {
@@ -115,4 +119,19 @@ fn it_does_not_skip_the_second_factor() {
     let begun = lena.get(LOGIN);
     assert_eq!((begun.status, begun.header("location"), lena.whoami()), (303, Some(CODE), 401));
     assert!(lena.get(CODE).text().contains("name=\"offer\""));
+}
+
+/// A page of somebody else's that has a browser ask many times, and for no page, begins no sessions.
+#[test]
+fn a_login_is_a_page_that_somebody_goes_to_and_a_user_has_so_many() {
+    let gate = throttled("3/day", HERE, "");
+    let mut lena = told(&gate, "X-Remote-User: lena\r\nSec-Fetch-Mode: no-cors\r\n");
+    assert_eq!((lena.get(LOGIN).status, lena.whoami()), (200, 401));
+    let statuses: Vec<_> =
+        (0..4).map(|_| told(&gate, "X-Remote-User: lena\r\nSec-Fetch-Mode: navigate\r\n").get(LOGIN).status).collect();
+    assert_eq!(statuses, [303, 303, 303, 429]);
+    assert_eq!(gate.postern.query("SELECT count(*) || '' FROM sessions"), "3");
+    // Others are not held up.
+    gate.postern.cli(&["user", "create", "mia"]);
+    assert_eq!(told(&gate, "X-Remote-User: mia\r\n").get(LOGIN).status, 303);
 }
