@@ -1,15 +1,21 @@
 //! Somebody's e-mail addresses: one is added without being believed, and a letter with a link shows that it is theirs.
 
 use super::{Refused, Visit};
+use crate::api::page;
+use crate::api::standing::Standing;
 use crate::directory::name::Email;
-use crate::directory::{EmailEdit, EmailRecord, List, NewEmail, UserRecord};
-use crate::login::links;
+use crate::directory::{EmailEdit, EmailRecord, List, NewEmail, StoreError, UserRecord};
+use crate::login::{LoginError, links};
 use crate::mail::templates::{Kind, Values};
+use std::net::IpAddr;
 
 /// So many a user has by this page, at most: each can be sent letters.
 const MOST: usize = 10;
 const ENOUGH: &str = "These are enough addresses: remove one first.";
 const NO_LETTERS: &str = "No letters are sent here.";
+const NOT_CONFIRMED: &str = "Show first that this address is yours, by the link in its letter.";
+const NOT_YOURS: &str = "This is not your password.";
+const TOO_OLD: &str = "You logged in too long ago for this. Log out, log in, and try again.";
 const TOO_MANY: &str = "There were too many letters. Try again in an hour.";
 
 impl Visit<'_> {
@@ -33,14 +39,36 @@ impl Visit<'_> {
         }
     }
 
-    /// Makes an address the one that letters go to.
+    /// Makes an address the one that letters go to, once it is theirs.
     pub(super) async fn prefer_email(&self, id: i64) -> Result<(), Refused> {
+        if !self.view.email(self.user, id).await?.verified {
+            return Err(Refused::Said(NOT_CONFIRMED.to_owned()));
+        }
         let edit = EmailEdit { is_primary: Some(true), ..EmailEdit::default() };
         Ok(self.view.edit_email(self.user, id, edit).await.map(drop)?)
     }
 
-    pub(super) async fn remove_email(&self, id: i64) -> Result<(), Refused> {
+    /// Removes an address. By one that is confirmed its owner gets a new password, so whoever sits at this screen shows that they are they.
+    pub(super) async fn remove_email(&self, id: i64, client: IpAddr, password: &str) -> Result<(), Refused> {
+        if self.view.email(self.user, id).await?.verified {
+            let standing = Standing::of(self.api, &self.visitor, self.user).await?;
+            if standing.has_password {
+                self.knows(client, password).await?;
+            } else if standing.lacks().is_some() {
+                return Err(Refused::Said(TOO_OLD.to_owned()));
+            }
+        }
         Ok(self.view.delete_email(self.user, id).await.map(drop)?)
+    }
+
+    async fn knows(&self, client: IpAddr, password: &str) -> Result<(), Refused> {
+        let known = self.api.login.knows(self.user, password.to_owned().into(), client).await;
+        known.map(drop).map_err(|error| match error {
+            LoginError::Wrong => Refused::Said(NOT_YOURS.to_owned()),
+            LoginError::Throttled(wait) => Refused::Said(page::too_many(wait)),
+            LoginError::Busy(busy) => Refused::Store(StoreError::Unavailable(busy.to_string())),
+            LoginError::Store(error) => Refused::Store(error),
+        })
     }
 
     /// Sends the link to an address once more.

@@ -8,6 +8,7 @@ mod profile;
 use super::error::ApiError;
 use super::page::{self, Visitor};
 use super::paths::{ACCOUNT, LOGIN, PASSKEYS, SECOND_FACTOR};
+use super::standing::Standing;
 use super::words::{filters, moment};
 use super::{Api, Client};
 use crate::clock;
@@ -22,6 +23,7 @@ use axum::extract::{Extension, Request, State};
 use axum::response::Response;
 use http::{Method, StatusCode};
 use profile::Line;
+use std::net::IpAddr;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -79,6 +81,8 @@ struct Page {
     email_problem: String,
     /// Whether addresses can be confirmed.
     sends_letters: bool,
+    /// Whether a confirmed address goes with the password alone.
+    asks_password: bool,
     passkeys: String,
     sessions: Vec<Session>,
     tokens: Vec<OwnToken>,
@@ -156,7 +160,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
         Err(error) => return ApiError::from(error).answer(&api, ALLOW),
     };
     let done = if visit.visitor.sent_our_form(&parts.headers, fields.text("csrf")) {
-        visit.submit(&fields).await
+        visit.submit(client.0.0, &fields).await
     } else {
         Err(Refused::Stale)
     };
@@ -264,6 +268,7 @@ impl Visit<'_> {
                 .map(|(_, why)| why.to_owned())
                 .unwrap_or_default(),
             sends_letters: self.api.mail.is_some() && self.api.links.site().is_some(),
+            asks_password: Standing::of(self.api, &self.visitor, self.user).await?.has_password,
             sessions: sessions.collect(),
             tokens: tokens.collect(),
             makes_tokens: !self.api.compat,
@@ -273,7 +278,7 @@ impl Visit<'_> {
     }
 
     /// Does what a button says; a token that it has made.
-    async fn submit(&self, fields: &Fields) -> Result<Option<Token>, Refused> {
+    async fn submit(&self, client: IpAddr, fields: &Fields) -> Result<Option<Token>, Refused> {
         let by = self.user.into();
         let id = Uuid::try_parse(fields.text("id")).map_err(|_| Refused::Said(GONE.to_owned()));
         let number = || fields.text("id").parse().map_err(|_| Refused::Said(GONE.to_owned()));
@@ -284,7 +289,7 @@ impl Visit<'_> {
             "add-email" => self.add_email(&self.view.user(&by).await?, fields.text("email").trim()).await?,
             "confirm-email" => self.confirm_email(&self.view.user(&by).await?, number()?).await?,
             "prefer-email" => self.prefer_email(number()?).await?,
-            "remove-email" => self.remove_email(number()?).await?,
+            "remove-email" => self.remove_email(number()?, client, fields.text("password")).await?,
             "end" => {
                 self.view.end_session(&by, id?).await?;
             }

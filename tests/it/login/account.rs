@@ -182,9 +182,18 @@ fn addresses_are_added_and_removed_and_nobody_believes_them_before_they_are_conf
     for what in ["remove-email", "prefer-email", "confirm-email"] {
         assert_eq!(press(&mut bob, &[("do", what), ("id", &id)]).status, 400, "{what}: it is lena's");
     }
+    let refused = press(&mut browser, &[("do", "prefer-email"), ("id", &id)]);
+    assert!(refused.status == 400 && refused.text().contains("Show first that this address is yours"));
+    gate.postern.sql("UPDATE email_addresses SET verified = 1");
     assert_eq!(press(&mut browser, &[("do", "prefer-email"), ("id", &id)]).status, 303);
-    assert_eq!(kept(), "lena@example.org01");
-    assert_eq!(press(&mut browser, &[("do", "remove-email"), ("id", &id)]).status, 303);
+    assert_eq!(kept(), "lena@example.org11");
+    // By a confirmed one its owner gets a new password.
+    for password in ["", "another-word"] {
+        let refused = press(&mut browser, &[("do", "remove-email"), ("id", &id), ("password", password)]);
+        assert!(refused.status == 400 && refused.text().contains("This is not your password"));
+    }
+    let word = ("password", "s3cret-word");
+    assert_eq!(press(&mut browser, &[("do", "remove-email"), ("id", &id), word]).status, 303);
     assert_eq!(kept(), "");
     for n in 0..10 {
         assert_eq!(add(&mut browser, &format!("l{n}@example.org")).status, 303);
