@@ -7,7 +7,7 @@ use super::factor_letter;
 use super::page::{self, Visitor};
 use super::passkey::{bytes, with_script};
 use super::paths::{ACCOUNT, LOGIN, PASSKEYS, SECOND_FACTOR};
-use super::standing::{Lacks, Standing};
+use super::standing::{Doubt, Lacks, NOT_YOURS, Standing, TOO_OLD};
 use super::words::{filters, moment};
 use super::{Api, Client};
 use crate::clock;
@@ -18,7 +18,6 @@ use crate::directory::{
     DirectoryError, Factor, FactorProof, NewPasskey, PasskeyKept, PasskeyRecord, StoreError, View, Viewer,
 };
 use crate::id::UserId;
-use crate::login::LoginError;
 use crate::login::limits::State as Limit;
 use crate::second_factor::Passkeys;
 use crate::second_factor::challenge::{Challenge, PATIENCE, Purpose};
@@ -39,8 +38,6 @@ use uuid::Uuid;
 const ALLOW: &str = "GET, HEAD, POST";
 const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 const NAME: &str = "The name of a passkey has 1 to 200 characters.";
-const NOT_YOURS: &str = "This is not your password.";
-const TOO_OLD: &str = "You logged in too long ago for this. Log out, log in, and try again.";
 const UNFIT: &str = "This passkey cannot be used here. Try again, or take another device.";
 const TAKEN: &str = "This passkey is somebody's already.";
 const TOO_MANY: &str = "You have as many passkeys as one may have. Remove one first.";
@@ -245,19 +242,12 @@ impl Visit<'_> {
 
     /// A session may be somebody else's at this screen.
     async fn is_themselves(&self, client: IpAddr, fields: &Fields) -> Result<(), Refused> {
-        if self.standing.lacks().is_some() {
-            return Err(Refused::Said(StatusCode::FORBIDDEN, TOO_OLD.to_owned()));
-        }
-        if !self.standing.has_password {
-            return Ok(());
-        }
-        let password = fields.text("password").to_owned();
-        let known = self.api.login.knows(self.user, password.into(), client).await;
-        known.map(drop).map_err(|error| match error {
-            LoginError::Wrong => said(NOT_YOURS),
-            LoginError::Throttled(wait) => Refused::Throttled(wait, None),
-            LoginError::Busy(busy) => Refused::Store(StoreError::Unavailable(busy.to_string())),
-            LoginError::Store(error) => Refused::Store(error),
+        let confirmed = self.standing.confirm(self.api, self.user, client, fields.text("password")).await;
+        confirmed.map_err(|doubt| match doubt {
+            Doubt::TooOld => Refused::Said(StatusCode::FORBIDDEN, TOO_OLD.to_owned()),
+            Doubt::Wrong => said(NOT_YOURS),
+            Doubt::Throttled(wait) => Refused::Throttled(wait, None),
+            Doubt::Store(error) => Refused::Store(error),
         })
     }
 

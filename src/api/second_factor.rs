@@ -8,7 +8,7 @@ use super::factor_letter;
 use super::login::note_login;
 use super::page::{self, Visitor};
 use super::paths::{LOGIN, LOGOUT, PASSKEY, SECOND_FACTOR};
-use super::standing::{Lacks, Standing};
+use super::standing::{Doubt, Lacks, NOT_YOURS, Standing, TOO_OLD};
 use super::words::filters;
 use super::{Api, Client};
 use crate::clock;
@@ -16,7 +16,6 @@ use crate::compat::openwisp::body;
 use crate::compat::openwisp::value::Fields;
 use crate::directory::{DirectoryError, Factor, FactorProof, Revocation, StoreError, UserKey, Viewer};
 use crate::id::UserId;
-use crate::login::LoginError;
 use crate::login::limits::State as Limit;
 use crate::redis::seal::{Name, Seal};
 use crate::request_target::query;
@@ -38,8 +37,6 @@ const ALLOW: &str = "GET, HEAD, POST";
 const PATIENCE: u32 = 300;
 const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 const WRONG: &str = "This is not the code of this moment, or it has been used already.";
-const NOT_YOURS: &str = "This is not your password.";
-const TOO_OLD: &str = "You logged in too long ago for this. Log out, log in, and try again.";
 const BY_LINK: &str = "Nobody sets up an app with a login link alone. Log out, and log in in another way.";
 const BUSY: &str = "No code can be looked at in this moment. Try again in a few seconds.";
 
@@ -453,13 +450,13 @@ impl Visit<'_> {
         if self.lacks().is_some() {
             return Err(Refused::Lacks);
         }
-        if self.asks_password() {
-            let password = fields.text("password").to_owned();
-            self.api.login.knows(self.user, password.into(), client).await.map_err(|error| match error {
-                LoginError::Wrong => Refused::Password,
-                LoginError::Throttled(wait) => Refused::Throttled(wait, None),
-                LoginError::Busy(busy) => Refused::Store(StoreError::Unavailable(busy.to_string())),
-                LoginError::Store(error) => Refused::Store(error),
+        if let Some(standing) = &self.standing {
+            let confirmed = standing.confirm(self.api, self.user, client, fields.text("password")).await;
+            confirmed.map_err(|doubt| match doubt {
+                Doubt::TooOld => Refused::Lacks,
+                Doubt::Wrong => Refused::Password,
+                Doubt::Throttled(wait) => Refused::Throttled(wait, None),
+                Doubt::Store(error) => Refused::Store(error),
             })?;
         }
         let codes = self.factors.confirm(self.user, offer, fields.text("code")).await?.ok_or(Refused::Wrong)?;

@@ -5,13 +5,18 @@ use super::Api;
 use super::page::Visitor;
 use crate::clock;
 use crate::directory::token::TokenDigest;
-use crate::directory::{DirectoryError, Factor, FactorProof, UserKey, Viewer};
+use crate::directory::{DirectoryError, Factor, FactorProof, StoreError, UserKey, Viewer};
 use crate::id::UserId;
+use crate::login::LoginError;
 use crate::password::PasswordHash;
 use crate::second_factor::Demand;
+use std::net::IpAddr;
+use std::time::Duration;
 
 /// How long a login, or a second factor that was shown, counts for that, in seconds.
 const RECENT: i64 = 600;
+pub(super) const NOT_YOURS: &str = "This is not your password.";
+pub(super) const TOO_OLD: &str = "You logged in too long ago for this. Log out, log in, and try again.";
 
 /// What a session has shown, and what its user has to show.
 pub(super) struct Standing {
@@ -32,6 +37,16 @@ pub(super) enum Lacks {
     Proof,
     /// To log in once more.
     Login,
+}
+
+/// Why somebody is not taken for themselves.
+pub(super) enum Doubt {
+    /// They have no password, and logged in too long ago.
+    TooOld,
+    /// It is not their password.
+    Wrong,
+    Throttled(Duration),
+    Store(StoreError),
 }
 
 impl Standing {
@@ -65,6 +80,23 @@ impl Standing {
             (false, true) => None,
             (false, false) => (!shown && !is_recent(self.began)).then_some(Lacks::Login),
         }
+    }
+
+    /// Has them show that they are themselves: by their password, or without one by having logged in lately.
+    ///
+    /// # Errors
+    /// They do not, or it cannot be told.
+    pub async fn confirm(&self, api: &Api, user: UserId, client: IpAddr, password: &str) -> Result<(), Doubt> {
+        if !self.has_password {
+            return if self.lacks().is_some() { Err(Doubt::TooOld) } else { Ok(()) };
+        }
+        let known = api.login.knows(user, password.to_owned().into(), client).await;
+        known.map(drop).map_err(|error| match error {
+            LoginError::Wrong => Doubt::Wrong,
+            LoginError::Throttled(wait) => Doubt::Throttled(wait),
+            LoginError::Busy(busy) => Doubt::Store(StoreError::Unavailable(busy.to_string())),
+            LoginError::Store(error) => Doubt::Store(error),
+        })
     }
 
     /// Whether a factor that is set up now is the first that this session shows. Any other proves nothing: who has the session could

@@ -2,10 +2,10 @@
 
 use super::{Refused, Visit};
 use crate::api::page;
-use crate::api::standing::Standing;
+use crate::api::standing::{Doubt, NOT_YOURS, Standing, TOO_OLD};
 use crate::directory::name::Email;
-use crate::directory::{EmailEdit, EmailRecord, List, NewEmail, StoreError, UserRecord};
-use crate::login::{LoginError, links};
+use crate::directory::{EmailEdit, EmailRecord, List, NewEmail, UserRecord};
+use crate::login::links;
 use crate::mail::templates::{Kind, Values};
 use std::net::IpAddr;
 
@@ -14,8 +14,6 @@ const MOST: usize = 10;
 const ENOUGH: &str = "These are enough addresses: remove one first.";
 const NO_LETTERS: &str = "No letters are sent here.";
 const NOT_CONFIRMED: &str = "Show first that this address is yours, by the link in its letter.";
-const NOT_YOURS: &str = "This is not your password.";
-const TOO_OLD: &str = "You logged in too long ago for this. Log out, log in, and try again.";
 const TOO_MANY: &str = "There were too many letters. Try again in an hour.";
 
 impl Visit<'_> {
@@ -52,23 +50,15 @@ impl Visit<'_> {
     pub(super) async fn remove_email(&self, id: i64, client: IpAddr, password: &str) -> Result<(), Refused> {
         if self.view.email(self.user, id).await?.verified {
             let standing = Standing::of(self.api, &self.visitor, self.user).await?;
-            if standing.has_password {
-                self.knows(client, password).await?;
-            } else if standing.lacks().is_some() {
-                return Err(Refused::Said(TOO_OLD.to_owned()));
-            }
+            let confirmed = standing.confirm(self.api, self.user, client, password).await;
+            confirmed.map_err(|doubt| match doubt {
+                Doubt::TooOld => Refused::Said(TOO_OLD.to_owned()),
+                Doubt::Wrong => Refused::Said(NOT_YOURS.to_owned()),
+                Doubt::Throttled(wait) => Refused::Said(page::too_many(wait)),
+                Doubt::Store(error) => Refused::Store(error),
+            })?;
         }
         Ok(self.view.delete_email(self.user, id).await.map(drop)?)
-    }
-
-    async fn knows(&self, client: IpAddr, password: &str) -> Result<(), Refused> {
-        let known = self.api.login.knows(self.user, password.to_owned().into(), client).await;
-        known.map(drop).map_err(|error| match error {
-            LoginError::Wrong => Refused::Said(NOT_YOURS.to_owned()),
-            LoginError::Throttled(wait) => Refused::Said(page::too_many(wait)),
-            LoginError::Busy(busy) => Refused::Store(StoreError::Unavailable(busy.to_string())),
-            LoginError::Store(error) => Refused::Store(error),
-        })
     }
 
     /// Sends the link to an address once more.

@@ -84,7 +84,7 @@ impl Site {
         browser.click("button[data-passkey]");
     }
 
-    fn is_in(&self, browser: &mut Chromium, name: &str) {
+    pub fn is_in(&self, browser: &mut Chromium, name: &str) {
         assert_eq!(browser.url(), format!("{}/me/x?a=b", self.base), "{}", browser.text());
         assert_eq!(self.gate.upstream.last().header("x-postern-user"), Some(name));
     }
