@@ -34,6 +34,18 @@ pub(super) fn check(tree: &Map, config: &mut Config, findings: &mut Findings) {
             .error("wrong_value", node.span, "`proxy_protocol` believes `trusted_proxies`, and there are none")
             .help("name the networks that your proxies are in under `trusted_proxies`");
     }
+    // Who announces where a connection comes from may say that it is one of those whose word is taken.
+    if let (Some(node), Some(header)) = (tree.get("proxy_protocol"), &config.identity.accounts.trusted_header)
+        && config.proxy_protocol
+        && let Some(proxy) =
+            config.trusted_proxies.iter().find(|proxy| !header.from.iter().any(|of| of.contains(*proxy)))
+    {
+        let message =
+            format!("`{proxy}` may announce that a connection comes from a proxy that `trusted_header` believes");
+        findings
+            .error("wrong_value", node.span, message)
+            .help("name the networks of `trusted_proxies` under `from` of `trusted_header` too, where that is meant");
+    }
     listeners_differ(tree, config, findings);
 }
 

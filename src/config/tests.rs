@@ -272,6 +272,24 @@ fn passkeys_are_for_pages_of_one_domain_that_begin_sessions() {
     }
 }
 
+/// Whoever announces addresses could announce one that is believed.
+#[test]
+fn who_announces_addresses_is_believed_by_a_trusted_header_too() {
+    let said = |from: &str, edge: &str| {
+        let header = format!("header: X-Remote-User, from: [{from}]");
+        load(
+            &format!("{edge}identity: {{ api: token, session: {{}}, login: {{ trusted_header: {{ {header} }} }} }}"),
+            &[],
+            &[],
+        )
+    };
+    let announced = "proxy_protocol: true\ntrusted_proxies: [10.0.0.0/24, 192.0.2.1]\n";
+    assert!(said("10.1.0.0/16, 10.0.0.0/16, 192.0.2.1", announced).is_ok());
+    assert!(said("10.1.0.0/16", "trusted_proxies: [10.0.0.0/24]\n").is_ok());
+    let found = said("10.1.0.0/16, 10.0.0.0/16", announced).unwrap_err();
+    assert!(found.contains("`192.0.2.1/32` may announce"), "{found}");
+}
+
 #[test]
 fn nobody_trusts_the_whole_world() {
     for world in [
