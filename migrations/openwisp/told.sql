@@ -174,6 +174,7 @@ CREATE TABLE IF NOT EXISTS device_logins (
     asked_at   bigint NOT NULL,
     every      bigint NOT NULL,
     answer     text CHECK (answer IN ('approved', 'denied')),
+    password   bytea CHECK (octet_length(password) = 32),
     user_id    uuid
 );
 CREATE UNIQUE INDEX IF NOT EXISTS device_logins_code ON device_logins (code);

@@ -13,6 +13,8 @@ CREATE TABLE device_logins (
     asked_at   bigint NOT NULL,
     every      bigint NOT NULL,
     answer     text CHECK (answer IN ('approved', 'denied')),
+    -- What their password was then, as a digest: with another one the login is over.
+    password   bytea CHECK (octet_length(password) = 32),
     user_id    uuid REFERENCES users (id) ON DELETE CASCADE
 );
 CREATE UNIQUE INDEX device_logins_code ON device_logins (code);

@@ -13,6 +13,8 @@ CREATE TABLE device_logins (
     asked_at   INTEGER NOT NULL,
     every      INTEGER NOT NULL,
     answer     TEXT CHECK (answer IN ('approved', 'denied')),
+    -- What their password was then, as a digest: with another one the login is over.
+    password   BLOB CHECK (length(password) = 32),
     user_id    TEXT REFERENCES users (id) ON DELETE CASCADE
 ) STRICT;
 CREATE UNIQUE INDEX device_logins_code ON device_logins (code);

@@ -96,7 +96,7 @@ pub(super) async fn is_let_in(api: &Api, user: UserId) -> Result<bool, StoreErro
 }
 
 /// Of the password that somebody has, as it is kept.
-fn digest(found: &Revocation) -> [u8; 32] {
+pub(super) fn digest(found: &Revocation) -> [u8; 32] {
     Sha256::digest(found.password()).into()
 }
 

@@ -8,11 +8,11 @@ use super::sql::Param;
 use crate::id::UserId;
 use serde_json::json;
 
-/// Logins under way at one time, of everybody.
+/// Logins that wait at one time, of everybody. What one address begins is limited before: see `Limits::device`.
 const MOST: i64 = 10_000;
 /// So long a device is told that its login is over, in seconds, before nobody knows it any more.
 const REMEMBERED: i64 = 600;
-/// Seconds between two questions of a device, and by how much that grows where it asks too early (RFC 8628, 3.5).
+/// Seconds between two questions of a device. By how much that grows where it is told to slow down is kept by the device (RFC 8628, 3.5).
 pub const INTERVAL: i64 = 5;
 
 /// One that begins.
@@ -51,6 +51,8 @@ pub enum DeviceAnswer {
     /// It is this user's, once.
     Approved {
         user: UserId,
+        /// The digest of their password when they said so.
+        password: Vec<u8>,
         name: String,
         scope: String,
     },
@@ -62,7 +64,8 @@ impl Directory {
         self.write(move |tx| {
             Box::pin(async move {
                 tx.execute("DELETE FROM device_logins WHERE expires_at <= $1", &[&(tx.now - REMEMBERED)]).await?;
-                let row = tx.row("SELECT count(*) AS count FROM device_logins", &[]).await?;
+                let row =
+                    tx.row("SELECT count(*) AS count FROM device_logins WHERE expires_at > $1", &[&tx.now]).await?;
                 if row.map(|row| row.get::<i64>("count")).transpose()?.unwrap_or_default() >= MOST {
                     return Ok(false);
                 }
@@ -92,14 +95,20 @@ impl Directory {
         .await
     }
 
-    /// What a user says to it; `false` where it does not wait any more.
-    pub async fn answer_device(&self, code: [u8; 32], user: UserId, approves: bool) -> Result<bool, StoreError> {
+    /// What a user says to it, whose password has this digest; `false` where it does not wait any more.
+    pub async fn answer_device(
+        &self,
+        code: [u8; 32],
+        (user, password): (UserId, [u8; 32]),
+        approves: bool,
+    ) -> Result<bool, StoreError> {
         self.write(move |tx| {
             Box::pin(async move {
-                let sql = "UPDATE device_logins SET answer = $3, user_id = $2
+                let sql = "UPDATE device_logins SET answer = $3, user_id = $2, password = $5
                            WHERE code = $1 AND answer IS NULL AND expires_at > $4";
                 let answer = if approves { "approved" } else { "denied" };
-                let is_first = tx.execute(sql, &[&code.as_slice(), &user, &answer, &tx.now]).await? == 1;
+                let is_first =
+                    tx.execute(sql, &[&code.as_slice(), &user, &answer, &tx.now, &password.as_slice()]).await? == 1;
                 if is_first {
                     tx.created("login.device", &json!({ "user": user, "answer": answer }));
                 }
@@ -109,18 +118,30 @@ impl Directory {
         .await
     }
 
-    /// What a device is told. What is approved it is told once.
+    /// What a device is told. What is approved it is told once. Who asks too early, or has no login, changes nothing.
     pub async fn ask_of_device(&self, device: [u8; 32]) -> Result<DeviceAnswer, StoreError> {
+        let due = self.read(move |tx| {
+            Box::pin(async move {
+                let sql = "SELECT asked_at + every AS due FROM device_logins WHERE device = $1";
+                let row = tx.row(sql, &[&device.as_slice()]).await?;
+                row.map(|row| Ok(row.get::<i64>("due")? <= tx.now)).transpose()
+            })
+        });
+        match due.await? {
+            None => return Ok(DeviceAnswer::Unknown),
+            Some(false) => return Ok(DeviceAnswer::TooEarly),
+            Some(true) => {}
+        }
         self.write(move |tx| {
             Box::pin(async move {
                 let device = device.as_slice();
                 let sql = "UPDATE device_logins SET asked_at = $2 WHERE device = $1 AND asked_at + every <= $2";
+                // Of two who ask at once the second has come too early.
                 if tx.execute(sql, &[&device, &tx.now]).await? == 0 {
-                    let sql = "UPDATE device_logins SET every = every + $2 WHERE device = $1";
-                    let is_known = tx.execute(sql, &[&device, &INTERVAL]).await? == 1;
-                    return Ok(if is_known { DeviceAnswer::TooEarly } else { DeviceAnswer::Unknown });
+                    return Ok(DeviceAnswer::TooEarly);
                 }
-                let sql = "SELECT answer, user_id, name, scope, expires_at FROM device_logins WHERE device = $1";
+                let sql =
+                    "SELECT answer, user_id, password, name, scope, expires_at FROM device_logins WHERE device = $1";
                 let Some(row) = tx.row(sql, &[&device]).await? else { return Ok(DeviceAnswer::Unknown) };
                 if row.get::<i64>("expires_at")? <= tx.now {
                     return Ok(DeviceAnswer::Expired);
@@ -129,12 +150,12 @@ impl Directory {
                     None => return Ok(DeviceAnswer::Pending),
                     Some("approved") => DeviceAnswer::Approved {
                         user: row.get("user_id")?,
+                        password: row.get::<Option<Vec<u8>>>("password")?.unwrap_or_default(),
                         name: row.get("name")?,
                         scope: row.get("scope")?,
                     },
                     Some(_) => DeviceAnswer::Denied,
                 };
-                // Of two who ask at once the second has come too early.
                 let is_first = tx.execute("DELETE FROM device_logins WHERE device = $1", &[&device]).await? == 1;
                 Ok(if is_first { answer } else { DeviceAnswer::Unknown })
             })

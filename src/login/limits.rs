@@ -44,6 +44,11 @@ const GUESSES: [(u64, NonZeroU32, Duration); 3] = [
     (8, NonZeroU32::new(10).unwrap(), HOUR),
     (9, NonZeroU32::new(20).unwrap(), Duration::from_secs(24 * 3600)),
 ];
+/// The number of the limit of logins of devices, and how many one address begins at once, and in the time that one waits: so many of one
+/// address wait, whatever else is limited.
+const DEVICES: u64 = 10;
+const DEVICES_EACH: NonZeroU32 = NonZeroU32::new(30).unwrap();
+const DEVICE_WAITS: Duration = Duration::from_secs(600);
 /// Successes that are remembered here.
 const SUCCESSES: usize = 50_000;
 const RECENT: Duration = Duration::from_secs(30 * 86_400);
@@ -147,6 +152,18 @@ impl Limits {
         let key = Key { limit: LETTERS, who: Who::User(user) };
         let spent = self.limiter.spend(key, Quota::new(LETTERS_EACH, HOUR), clock::monotonic());
         matches!(spent.await, Verdict::Pass { .. })
+    }
+
+    /// Counts a login of a device that an address begins.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub async fn device(&self, client: IpAddr) -> Result<(), Duration> {
+        let key = Key { limit: DEVICES, who: Who::address(client) };
+        match self.limiter.spend(key, Quota::new(DEVICES_EACH, DEVICE_WAITS), clock::monotonic()).await {
+            Verdict::Pass { .. } => Ok(()),
+            Verdict::Wait(wait) => Err(wait),
+        }
     }
 
     /// Counts that somebody hits upon what another user has, who may be of another tenant, until it is given back.

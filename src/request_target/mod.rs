@@ -19,6 +19,7 @@ mod text;
 mod tests;
 
 pub use error::TargetError;
+pub use text::is_ignorable;
 
 use oddity::{Oddities, Oddity};
 use std::borrow::Cow;

@@ -155,7 +155,8 @@ fn check_segment(segment: &str) -> Result<(), TargetError> {
 }
 
 /// The Unicode property `Default_Ignorable_Code_Point`: characters that a reader may drop without a trace.
-const fn is_ignorable(c: char) -> bool {
+#[must_use]
+pub const fn is_ignorable(c: char) -> bool {
     matches!(c,
         '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
         | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'

@@ -8,6 +8,7 @@ pub mod code;
 use super::error::ApiError;
 use super::page::{self, Visitor};
 use super::paths::{DEVICE, LOGIN};
+use super::second_factor::{self, is_let_in};
 use super::words::{filters, moment};
 use super::{Api, Client};
 use crate::clock;
@@ -16,11 +17,11 @@ use crate::compat::openwisp::value::Fields;
 use crate::directory::name::Text;
 use crate::directory::token::{Token, TokenDigest};
 use crate::directory::{
-    DeviceAnswer, DirectoryError, INTERVAL, NewDeviceLogin, NewToken, StoreError, Viewer, WaitingDevice,
+    DeviceAnswer, DirectoryError, INTERVAL, NewDeviceLogin, NewToken, StoreError, UserKey, Viewer, WaitingDevice,
 };
 use crate::id::UserId;
 use crate::login::limits::State as Limit;
-use crate::request_target::query;
+use crate::request_target::{is_ignorable, query};
 use askama::Template;
 use axum::body::Body;
 use axum::extract::{Extension, Request, State};
@@ -126,11 +127,10 @@ pub async fn begin(State(api): State<Arc<Api>>, client: Extension<Client>, reque
 }
 
 async fn begun(api: &Api, client: IpAddr, parts: &Parts, body: Body) -> Result<Json, OAuthError> {
-    api.login
-        .limits()
-        .request(client)
-        .await
-        .map_err(|limit| OAuthError(StatusCode::TOO_MANY_REQUESTS, "slow_down", Some(page::seconds(limit.reset))))?;
+    let limits = api.login.limits();
+    let too_many = |wait| OAuthError(StatusCode::TOO_MANY_REQUESTS, "slow_down", Some(page::seconds(wait)));
+    limits.request(client).await.map_err(|limit| too_many(limit.reset))?;
+    limits.device(client).await.map_err(too_many)?;
     let fields = fields(parts, body).await?;
     is_ours(&fields)?;
     let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
@@ -139,7 +139,8 @@ async fn begun(api: &Api, client: IpAddr, parts: &Parts, body: Body) -> Result<J
         return Err(OAuthError::of("invalid_scope"));
     }
     let name = field("device_name");
-    if name.chars().count() > 100 || name.chars().any(char::is_control) {
+    // Characters that show nothing, or turn what stands beside them, make a name look like another.
+    if name.chars().count() > 100 || name.chars().any(|c| c.is_control() || is_ignorable(c)) {
         return Err(OAuthError::of("invalid_request"));
     }
     let page = api.links.absolute(&api.links.at(DEVICE)).ok_or_else(|| OAuthError::busy(&"there is no public_url"))?;
@@ -190,11 +191,23 @@ async fn asked(api: &Api, client: IpAddr, parts: &Parts, body: Body) -> Result<J
             leave.was_nobody();
             Err(OAuthError::of("invalid_grant"))
         }
-        DeviceAnswer::TooEarly => Err(OAuthError::of("slow_down")),
+        DeviceAnswer::TooEarly => {
+            // A device that waits as it was told never is.
+            leave.was_nobody();
+            Err(OAuthError::of("slow_down"))
+        }
         DeviceAnswer::Pending => Err(OAuthError::of("authorization_pending")),
         DeviceAnswer::Expired => Err(OAuthError::of("expired_token")),
         DeviceAnswer::Denied => Err(OAuthError::of("access_denied")),
-        DeviceAnswer::Approved { user, name, scope } => issue(api, user, &name, &scope).await,
+        DeviceAnswer::Approved { user, password, name, scope } => {
+            let found = api.store.revocation(&UserKey::Id(user)).await?;
+            let is_theirs = found.is_some_and(|found| second_factor::digest(&found)[..] == password[..]);
+            if !is_theirs || !is_let_in(api, user).await? {
+                tracing::info!(%user, "a device gets no token: its user is not let in, or has another password");
+                return Err(OAuthError::of("access_denied"));
+            }
+            issue(api, user, &name, &scope).await
+        }
     }
 }
 
@@ -248,8 +261,9 @@ async fn revoked(api: &Api, client: IpAddr, parts: &Parts, body: Body) -> Result
     };
     let view = api.store.as_seen_by(Viewer::Oneself(found.snapshot.user.id));
     match view.revoke_token(found.token).await {
-        Err(DirectoryError::Store(error)) => Err(error.into()),
-        _ => Ok(json!({})),
+        Ok(_) | Err(DirectoryError::NotFound { .. }) => Ok(json!({})),
+        // The token is there still (RFC 7009, 2.2.1).
+        Err(error) => Err(OAuthError::busy(&error)),
     }
 }
 
@@ -362,10 +376,18 @@ async fn submit(api: &Api, client: IpAddr, user: UserId, fields: &Fields) -> Res
     limits.request(client).await.map_err(|state| Refused::Throttled(state.reset, Some(state)))?;
     limits.code(user).await.map_err(|wait| Refused::Throttled(wait, None))?;
     let digest = code::user_digest(fields.text("code")).ok_or(Refused::Wrong)?;
-    let done = match fields.text("do") {
-        "approve" => api.store.answer_device(digest, user, true).await?.then_some(Done::Answered("approved")),
-        "deny" => api.store.answer_device(digest, user, false).await?.then_some(Done::Answered("denied")),
-        _ => api.store.waiting_device(digest).await?.map(|waiting| Done::Asks(waiting.into())),
+    let (approves, answer) = match fields.text("do") {
+        "approve" => (true, Some("approved")),
+        "deny" => (false, Some("denied")),
+        _ => (false, None),
+    };
+    let done = match answer {
+        Some(answer) => {
+            let found = api.store.revocation(&UserKey::Id(user)).await?.ok_or(Refused::Wrong)?;
+            let by = (user, second_factor::digest(&found));
+            api.store.answer_device(digest, by, approves).await?.then_some(Done::Answered(answer))
+        }
+        None => api.store.waiting_device(digest).await?.map(|waiting| Done::Asks(waiting.into())),
     };
     let done = done.ok_or(Refused::Wrong)?;
     limits.no_guess(user).await;

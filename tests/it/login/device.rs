@@ -143,7 +143,11 @@ fn a_device_is_told_what_the_rfc_says() {
     let word = |told: &Value| told["error"].as_str().unwrap_or_default().to_owned();
     assert_eq!(word(&ask_now(&gate, &device)), "authorization_pending");
     assert_eq!(word(&ask_now(&gate, &device)), "slow_down", "5 s are not over");
-    assert_eq!(gate.postern.query("SELECT every || '' FROM device_logins"), "10");
+    assert_eq!(
+        gate.postern.query("SELECT every || '' FROM device_logins"),
+        "5",
+        "the device keeps count, and nothing is written"
+    );
     assert_eq!(word(&ask(&gate, &device)), "authorization_pending");
     let mut browser = lena(&gate);
     assert_eq!((say(&mut browser, &code, "deny"), say(&mut browser, &code, "approve")), (200, 400), "once");
@@ -162,6 +166,8 @@ fn a_device_is_told_what_the_rfc_says() {
         ("authorization", vec![("client_id", "postern"), ("client_id", "postern")], "invalid_request"),
         ("authorization", vec![("client_id", "postern"), ("scope", "openid")], "invalid_scope"),
         ("authorization", vec![("client_id", "postern"), ("device_name", "a\u{1b}[2J")], "invalid_request"),
+        ("authorization", vec![("client_id", "postern"), ("device_name", "ecalp\u{202e}")], "invalid_request"),
+        ("authorization", vec![("client_id", "postern"), ("device_name", "pla\u{200b}ce")], "invalid_request"),
         ("token", vec![("client_id", "postern"), ("device_code", "x")], "invalid_request"),
         ("token", vec![("client_id", "postern"), ("grant_type", "password")], "unsupported_grant_type"),
         ("token", vec![("client_id", "postern"), ("grant_type", GRANT)], "invalid_request"),
@@ -263,6 +269,45 @@ fn a_token_is_narrowed_to_what_was_asked_for() {
     assert_eq!(say(&mut browser, &code, "approve"), 200);
     gate.postern.cli(&["user", "delete", "lena"]);
     assert_eq!(ask(&gate, &device)["error"], "invalid_grant");
+}
+
+/// Who lets a device in, and is not let in any more when it comes for its token.
+#[test]
+fn a_device_that_was_let_in_by_who_has_gone_gets_nothing() {
+    let gate = on();
+    let approved = || {
+        let (device, code) = begin(&gate, "");
+        assert_eq!(say(&mut lena(&gate), &code, "approve"), 200);
+        device
+    };
+    let device = approved();
+    gate.postern.cli(&["user", "edit", "lena", "--active=false"]);
+    assert_eq!(ask(&gate, &device)["error"], "access_denied");
+    gate.postern.cli(&["user", "edit", "lena", "--active=true"]);
+    let device = approved();
+    gate.postern.cli(&["user", "edit", "lena", "--expiration-date", "2020-01-01"]);
+    assert_eq!(ask(&gate, &device)["error"], "access_denied");
+    gate.postern.cli(&["user", "edit", "lena", "--expiration-date", "2999-01-01"]);
+    let device = approved();
+    gate.postern.sql("UPDATE users SET password = password || ' '");
+    assert_eq!(ask(&gate, &device)["error"], "access_denied");
+    assert_eq!(gate.postern.query("SELECT count(*) || '' FROM tokens WHERE name = 'postern login'"), "0");
+}
+
+#[test]
+fn one_address_begins_so_many_and_asks_so_often() {
+    let gate = on();
+    let (device, _) = begin(&gate, "");
+    let fields = [("client_id", "postern")];
+    let statuses: Vec<u16> = (0..35).map(|_| oauth(&gate, "authorization", &fields).0).collect();
+    assert_eq!(statuses.iter().filter(|status| **status == 200).count(), 29, "{statuses:?}");
+    let kept = || gate.postern.query("SELECT sum(asked_at + every) || '' FROM device_logins");
+    assert_eq!(ask_now(&gate, &device)["error"], "authorization_pending");
+    let before = kept();
+    for _ in 0..200 {
+        assert_eq!(ask_now(&gate, &device)["error"], "slow_down");
+    }
+    assert_eq!(kept(), before, "nothing is written for who asks too early");
 }
 
 #[test]
