@@ -89,7 +89,7 @@ mod tests {
         for peer in ["127.0.0.1", "11.0.0.1", "::1", "::ffff:10.1.2.3"] {
             assert_eq!(read(peer, &[("x-remote-user", b"ann")]), Said::Nothing, "{peer}");
         }
-        for nothing in [&[][..], &[("x-remote-user", b"")], &[("x-remote-users", b"ann")]] {
+        for nothing in [&[][..], &[("x-remote-user", &b""[..])][..], &[("x-remote-users", &b"ann"[..])][..]] {
             assert_eq!(read("10.1.2.3", nothing), Said::Nothing);
         }
         for unclear in [
