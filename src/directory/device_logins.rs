@@ -124,7 +124,8 @@ impl Directory {
             Box::pin(async move {
                 let sql = "SELECT asked_at + every AS due FROM device_logins WHERE device = $1";
                 let row = tx.row(sql, &[&device.as_slice()]).await?;
-                row.map(|row| Ok(row.get::<i64>("due")? <= tx.now)).transpose()
+                let due = row.map(|row| row.get::<i64>("due")).transpose()?;
+                Ok::<_, StoreError>(due.map(|due| due <= tx.now))
             })
         });
         match due.await? {
