@@ -10,7 +10,7 @@ use super::policy::REFUSALS;
 use crate::api::error::ApiError;
 use crate::api::words::filters;
 use crate::directory::{Count, Growth};
-use crate::telemetry::minutes::Minute;
+use crate::telemetry::minutes::{Minute, Refusals};
 use askama::Template;
 use axum::response::Response;
 use form_urlencoded::Serializer;
@@ -75,7 +75,12 @@ pub(super) async fn show(visit: Visit) -> Response {
             Err(_) => home.frame.problems.push("The directory cannot be asked at this moment.".to_owned()),
         }
         home.requests(&visit);
-        home.refusals(&visit);
+        // Those of thousands of routes are summed up.
+        let metrics = Arc::clone(&visit.admin.metrics);
+        match visit.aside(move || metrics.refusals(MOST)).await {
+            Ok(all) => home.refusals(&visit, all),
+            Err(error) => return visit.refused(&error),
+        }
     }
     visit.page(StatusCode::OK, &home)
 }
@@ -177,8 +182,7 @@ impl Home {
         );
     }
 
-    fn refusals(&mut self, visit: &Visit) {
-        let all = visit.admin.metrics.refusals(MOST);
+    fn refusals(&mut self, visit: &Visit, all: Vec<Refusals>) {
         let most = all.first().map_or(1, |first| first.count.max(1));
         let at = visit.admin.at(REFUSALS);
         self.refused = all

@@ -136,7 +136,8 @@ impl Service {
         *request.uri_mut() = inner;
         request.extensions_mut().insert(Client(client));
         request.extensions_mut().insert(origin);
-        routed(&self.admin.api, &self.admin.control, self.router.clone(), request).await
+        // Pages are rendered, and lists gone through: none of it on a thread on which requests of others wait.
+        routed(&self.admin.api, &self.admin.control, self.router.clone(), request, false).await
     }
 
     /// The way to the pages, from the prefix without its slash and from the root of their own address.

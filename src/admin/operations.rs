@@ -10,6 +10,7 @@ use axum::Router;
 use axum::response::Response;
 use axum::routing::{get, post};
 use http::StatusCode;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 pub(super) const OPERATIONS: &str = "/operations/";
@@ -96,7 +97,7 @@ struct Page {
 }
 
 async fn show(visit: Visit) -> Response {
-    page(&visit, None)
+    page(&visit, None).await
 }
 
 async fn doctor(visit: Visit) -> Response {
@@ -110,15 +111,20 @@ async fn doctor(visit: Visit) -> Response {
         looked
     });
     match looked.await {
-        Ok(looked) => page(&visit, Some(looked)),
+        Ok(looked) => page(&visit, Some(looked)).await,
         Err(error) => visit.refused(&error),
     }
 }
 
-fn page(visit: &Visit, looked: Option<Vec<Looked>>) -> Response {
+async fn page(visit: &Visit, looked: Option<Vec<Looked>>) -> Response {
     let admin = &visit.admin;
-    let text = admin.metrics.render().unwrap_or_default();
-    let figure = |(name, metric): &(&'static str, &str)| Some((*name, sample(&text, metric)?));
+    // All metrics of thousands of routes are some megabytes of text.
+    let metrics = Arc::clone(&admin.metrics);
+    let samples = match visit.aside(move || samples(&metrics.render().unwrap_or_default())).await {
+        Ok(samples) => samples,
+        Err(error) => return visit.refused(&error),
+    };
+    let figure = |(name, metric): &(&'static str, &str)| Some((*name, samples.get(*metric)?.clone()));
     let policy = (admin.policy)();
     let replicas = admin.limits.replicas().get();
     let replicas = match admin.has_redis {
@@ -153,22 +159,26 @@ fn page(visit: &Visit, looked: Option<Vec<Looked>>) -> Response {
     visit.page(StatusCode::OK, &page)
 }
 
-/// What a metric without labels is.
-fn sample(text: &str, name: &str) -> Option<String> {
-    let line = text.lines().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(' ')))?;
-    let value: f64 = line.rsplit(' ').next()?.parse().ok()?;
-    Some(if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.3}") })
+/// The metrics without labels, by their names.
+fn samples(text: &str) -> HashMap<String, String> {
+    let sample = |line: &str| {
+        let (name, value) = line.split_once(' ')?;
+        let value = value.parse::<f64>().ok()?;
+        let value = if value.fract() == 0.0 { format!("{value:.0}") } else { format!("{value:.3}") };
+        Some((name.to_owned(), value))
+    };
+    text.lines().filter(|line| !line.starts_with('#') && !line.contains('{')).filter_map(sample).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::sample;
+    use super::samples;
 
     #[test]
     fn a_metric_is_read_by_its_whole_name() {
         let text = "# TYPE a counter\na_total 5\na_b_total 7\nc 0.25\nd{x=\"y\"} 1\n";
-        assert_eq!(sample(text, "a_total").as_deref(), Some("5"));
-        assert_eq!(sample(text, "c").as_deref(), Some("0.250"));
-        assert_eq!((sample(text, "a"), sample(text, "d")), (None, None));
+        let samples = samples(text);
+        assert_eq!((samples["a_total"].as_str(), samples["a_b_total"].as_str(), samples["c"].as_str()), ("5", "7", "0.250"));
+        assert_eq!(samples.len(), 3);
     }
 }

@@ -228,23 +228,24 @@ impl Service {
         request.extensions_mut().insert(Client(client));
         request.extensions_mut().insert(Peer(peer));
         request.extensions_mut().insert(origin);
-        routed(&self.api, &self.control, self.router.clone(), request).await
+        let from_here = is_read(request.method());
+        routed(&self.api, &self.control, self.router.clone(), request, from_here).await
     }
 }
 
-/// Has routes answer a request on the control plane.
+/// Has routes answer a request on the control plane; what memory most often holds may begin on the worker's own thread.
 pub(crate) async fn routed(
     api: &Api,
     control: &Control,
     router: Router,
     request: Request<axum::body::Body>,
+    from_here: bool,
 ) -> Response<Bytes> {
-    let reads = is_read(request.method());
     let answer = async {
         let Ok(response) = router.oneshot(request).await;
         whole(response).await
     };
-    let answered = match reads {
+    let answered = match from_here {
         true => control.run_from_here(PATIENCE, answer).await,
         false => control.run(PATIENCE, answer).await,
     };
