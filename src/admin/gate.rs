@@ -1,4 +1,6 @@
 //! Who enters: whoever is logged in and is staff or a superuser, as in Django's admin. And what they send: the fields of a form of ours.
+//!
+//! What nobody may send who is not logged in is not read either.
 
 use super::Admin;
 use super::frame;
@@ -8,7 +10,7 @@ use crate::api::paths::LOGIN;
 use crate::api::{Client, Origin, page, who};
 use crate::compat::openwisp::body;
 use crate::compat::openwisp::value::Fields;
-use crate::decision::csrf::{CSRF_HEADER, CSRF_NAME};
+use crate::decision::csrf::CSRF_NAME;
 use crate::decision::{CsrfToken, Reason};
 use crate::directory::audit::Who;
 use crate::directory::{Rules, View, Viewer};
@@ -36,7 +38,7 @@ pub struct Visit {
     pub csrf: CsrfToken,
     /// Its path is the one below the prefix.
     pub request: Arc<Parts>,
-    /// What its form says; the form is one of ours.
+    /// What its form says, behind [`forms`]; the form is one of ours.
     pub form: Arc<Fields>,
     /// The body that the form was read from.
     pub body: Bytes,
@@ -131,17 +133,6 @@ async fn visit(arrival: &mut Arrival, parts: &mut Parts, body: Body) -> Result<V
     let origin = parts.extensions.get::<Origin>().cloned().ok_or(ApiError::Unavailable)?;
     // What is known by now is asked for here, and told nowhere: a page is not to be cut short by a condition of a browser's.
     parts.headers.remove(IF_MATCH);
-    let body = body.collect().await.map_err(|_| ApiError::Unavailable)?.to_bytes();
-    let form = if is_read(&parts.method) {
-        Fields::default()
-    } else {
-        let form = body::read(parts, Body::from(body.clone())).await?;
-        // Where scripts say it in a header, forms say it in a field.
-        if let Ok(said) = HeaderValue::try_from(form.text(CSRF_NAME)) {
-            parts.headers.insert(CSRF_HEADER, said);
-        }
-        form
-    };
     let (who, csrf) = who::browses(&admin.api, client.0, parts).await?;
     arrival.asker = Some(Arc::clone(&who.snapshot));
     if who.has_old_password {
@@ -150,11 +141,24 @@ async fn visit(arrival: &mut Arrival, parts: &mut Parts, body: Body) -> Result<V
     if !who.snapshot.user.is_staff && !who.snapshot.user.is_superuser {
         return Err(ApiError::Forbidden(Reason::PermissionMissing, frame::STAFF_ALONE));
     }
-    if !is_read(&parts.method) && !csrf.is_repeated(form.text(CSRF_NAME).as_bytes()) {
-        return Err(ApiError::Forbidden(Reason::CsrfFailed, Reason::CsrfFailed.detail()));
-    }
+    let body = body.collect().await.map_err(|_| ApiError::Unavailable)?.to_bytes();
     let request = Arc::new(parts.clone());
-    Ok(Visit { admin, client, origin, asker: who.snapshot, csrf, request, form: Arc::new(form), body })
+    Ok(Visit { admin, client, origin, asker: who.snapshot, csrf, request, form: Arc::default(), body })
+}
+
+/// Reads what is sent, and refuses what no form of ours sent.
+pub(super) async fn forms(mut visit: Visit, mut request: Request, next: Next) -> Response {
+    if is_read(request.method()) {
+        return next.run(request).await;
+    }
+    let read = body::read(&visit.request, Body::from(visit.body.clone())).await;
+    match read {
+        Ok(form) if visit.csrf.is_repeated(form.text(CSRF_NAME).as_bytes()) => visit.form = Arc::new(form),
+        Ok(_) => return visit.refused(&ApiError::Forbidden(Reason::CsrfFailed, Reason::CsrfFailed.detail())),
+        Err(error) => return visit.refused(&ApiError::from(error)),
+    }
+    request.extensions_mut().insert(visit);
+    next.run(request).await
 }
 
 /// Lets superusers go on, and tells others that it is theirs.

@@ -20,7 +20,7 @@ pub use assets::Style;
 
 use crate::api::error::ApiError;
 use crate::api::links::ESCAPED;
-use crate::api::{Api, Client, Origin, routed};
+use crate::api::{Api, Client, LARGEST_BODY, Origin, routed};
 use crate::control::Control;
 use crate::fact_cache::FactCache;
 use crate::limit::Limiter;
@@ -43,8 +43,8 @@ use std::ops::Deref;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
-/// Greatest body of a request, in bytes: a policy that is tried may be pasted, and each of its signs take three bytes of a form.
-pub const LARGEST_BODY: u64 = 1 << 20;
+/// Greatest body of a request with a policy that is tried, in bytes: it may be pasted, and each of its signs take three bytes of a form.
+const LARGEST_POLICY: u64 = 1 << 20;
 
 /// The policy in force, while somebody looks at it.
 pub type PolicyInForce = Arc<dyn Deref<Target = Policy> + Send + Sync>;
@@ -78,18 +78,25 @@ pub struct Admin {
     pub name: String,
 }
 
-/// What pages keep between requests, and what they do one at a time.
+/// What pages keep between requests, and what they do a few at a time.
 pub struct Kept {
     growth: home::Told,
     matrix: policy::Judged,
     heavy: Arc<Semaphore>,
+    explaining: Arc<Semaphore>,
     at_the_doctor: Arc<Semaphore>,
 }
 
 impl Default for Kept {
     fn default() -> Self {
-        let one = || Arc::new(Semaphore::new(1));
-        Self { growth: Default::default(), matrix: Default::default(), heavy: one(), at_the_doctor: one() }
+        let permits = |number| Arc::new(Semaphore::new(number));
+        Self {
+            growth: Default::default(),
+            matrix: Default::default(),
+            heavy: permits(1),
+            explaining: permits(4),
+            at_the_doctor: permits(1),
+        }
     }
 }
 
@@ -124,6 +131,13 @@ impl Service {
     #[must_use]
     pub fn new(admin: Arc<Admin>) -> Self {
         Self { router: router::router(&admin), admin }
+    }
+
+    /// Greatest body of a request for this target, in bytes.
+    #[must_use]
+    pub fn largest_body(&self, target: &str) -> u64 {
+        let is_candidate = self.admin.unmoved(target).is_some_and(|path| path == policy::CANDIDATE);
+        if is_candidate { LARGEST_POLICY } else { LARGEST_BODY }
     }
 
     /// Answers a request; its work stops when nobody waits for the answer any more.

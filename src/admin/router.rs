@@ -17,9 +17,11 @@ pub(super) fn router(admin: &Arc<Admin>) -> Router {
     let pages = Router::new()
         .route("/", get(home::show))
         .route("/user/export/", any(export::answer))
-        .merge(records::routes(admin))
         .merge(superusers)
-        .fallback(unknown);
+        .fallback(unknown)
+        .layer(from_fn(gate::forms));
+    // Forms of records are looked at by the API's own routes.
+    let pages = pages.merge(records::routes(admin));
     let changes = from_fn_with_state(Arc::clone(&admin.api), heard);
     let pages = pages.layer(changes).layer(from_fn_with_state(Arc::clone(admin), gate::enter));
     // Whoever is shown that they may not enter is shown it in style.

@@ -60,10 +60,15 @@ pub async fn asks(api: &Api, client: IpAddr, request: &Parts) -> Result<Authenti
     let missing = || ApiError::Unauthenticated(Reason::CredentialsMissing, MISSING);
     let (kind, text) = if api.compat { authenticate_drf(api, request)? } else { authenticate_native(api, request)? }
         .ok_or_else(missing)?;
-    believed(api, client, request, kind, &text).await
+    let asker = believed(api, client, request, kind, &text).await?;
+    if kind.is_session() {
+        is_ours(api, request, kind, &text)?;
+    }
+    Ok(asker)
 }
 
-/// Who browses: by the session of a browser, whatever else there is. With what its forms repeat.
+/// Who browses: by the session of a browser, whatever else there is. With what its forms repeat: whoever changes anything for them
+/// must look for it.
 ///
 /// # Errors
 /// See [`asks`].
@@ -100,9 +105,6 @@ async fn believed(
                 ApiError::Forbidden(reason, reason.detail())
             }
         });
-    }
-    if kind.is_session() {
-        is_ours(api, request, kind, text)?;
     }
     must_be_within(&asker.snapshot, &request.method)?;
     Ok(asker)

@@ -6,14 +6,13 @@ use super::evaluate::validate_request;
 use super::exchange::Exchange;
 use super::reply;
 use super::request_id::X_REQUEST_ID;
-use crate::admin;
 use crate::api::{LARGEST_BODY, Origin};
 use crate::decision::{Denial, Reason};
 use crate::policy::Own;
 use crate::telemetry::metrics::Outcome;
 use bytes::Bytes;
 use http::header::HOST;
-use http::uri::Authority;
+use http::uri::{Authority, PathAndQuery};
 use http::{Request, Response};
 use std::time::Duration;
 
@@ -33,7 +32,9 @@ pub(super) async fn answer(mut exchange: Box<Exchange>) -> Response<AnswerBody> 
 
 pub(super) async fn answer_admin(mut exchange: Box<Exchange>) -> Response<AnswerBody> {
     let Some(admin) = exchange.worker().shared.admin.clone() else { return no_route(exchange) };
-    let request = match gather(&mut exchange, admin::LARGEST_BODY).await {
+    let target = exchange.request().and_then(|request| request.uri().path_and_query()).map_or("", PathAndQuery::as_str);
+    let largest = admin.largest_body(target);
+    let request = match gather(&mut exchange, largest).await {
         Ok(request) => request,
         Err(denial) => return reply::refuse(exchange, &denial),
     };

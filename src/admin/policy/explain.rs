@@ -20,6 +20,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+const TITLE: &str = "Explain a request";
+
 /// What is asked, as it was typed.
 #[derive(Default)]
 struct Asked {
@@ -55,27 +57,36 @@ struct Told {
 struct Page {
     frame: Frame,
     action: String,
+    csrf: String,
     asked: Asked,
     told: Option<Told>,
 }
 
+/// The form. An address fills in what is no secret, and asks nothing: addresses are kept in histories and logs.
 pub(in crate::admin) async fn show(visit: Visit) -> Response {
+    let [method, target, user] = ["method", "target", "user"].map(|name| visit.asked(name));
+    let method = if method.is_empty() { "GET".to_owned() } else { method };
+    page(&visit, visit.english(TITLE), Asked { method, target, user, ..Asked::default() }, None)
+}
+
+pub(in crate::admin) async fn answer(visit: Visit) -> Response {
     let [method, target, user, host, client, headers, body] =
-        ["method", "target", "user", "host", "client", "headers", "body"].map(|name| visit.asked(name));
-    let is_asked = !method.is_empty();
-    let method = if is_asked { method } else { "GET".to_owned() };
+        ["method", "target", "user", "host", "client", "headers", "body"].map(|name| visit.form.text(name).to_owned());
     let asked = Asked { method, target, user, host, client, headers, body };
-    let mut frame = visit.english("Explain a request");
+    let mut frame = visit.english(TITLE);
     let mut told = None;
-    if is_asked {
-        match explain(&visit, &asked).await {
-            Ok(Ok(explained)) => told = Some(explained),
-            Ok(Err(problem)) => frame.problems.push(problem),
-            Err(error) => return visit.refused(&error),
-        }
+    match explain(&visit, &asked).await {
+        Ok(Ok(explained)) => told = Some(explained),
+        Ok(Err(problem)) => frame.problems.push(problem),
+        Err(error) => return visit.refused(&error),
     }
+    page(&visit, frame, asked, told)
+}
+
+fn page(visit: &Visit, frame: Frame, asked: Asked, told: Option<Told>) -> Response {
     let status = if frame.problems.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
-    visit.page(status, &Page { frame, action: visit.admin.at(EXPLAIN), asked, told })
+    let (action, csrf) = (visit.admin.at(EXPLAIN), visit.csrf.as_str().to_owned());
+    visit.page(status, &Page { frame, action, csrf, asked, told })
 }
 
 /// The explanation, or what is wrong with what was asked.
@@ -88,8 +99,11 @@ async fn explain(visit: &Visit, asked: &Asked) -> Result<Result<Told, String>, A
         Ok(user) => user,
         Err(problem) => return Ok(Err(problem)),
     };
+    // Lookups take their time, each on a thread of its own.
+    let permit = Arc::clone(&visit.admin.kept.explaining).try_acquire_owned().map_err(|_| ApiError::Busy)?;
     let admin = Arc::clone(&visit.admin);
     let told = visit.aside(move || {
+        let _permit = permit;
         let policy = (admin.policy)();
         let mut known = Known { admin: &admin, is_away: false };
         let explanation = Explanation::of(&policy, &request, user.as_ref(), &mut known);
@@ -158,8 +172,8 @@ fn request(asked: &Asked) -> Result<Request, String> {
             .split_once(':')
             .map(|(name, value)| (HeaderName::try_from(name.trim()), HeaderValue::from_str(value.trim())));
         match parts {
-            Some((Ok(name), _)) if name == header::AUTHORIZATION && !asked.user.trim().is_empty() => {
-                return Err("The user says already whose credential is sent: leave Authorization out.".to_owned());
+            Some((Ok(name), _)) if name == header::AUTHORIZATION || name == header::COOKIE => {
+                return Err("The user says who sends it: leave Authorization and Cookie out.".to_owned());
             }
             Some((Ok(name), Ok(value))) => headers.append(name, value),
             _ => return Err("A header is a line: Name: value".to_owned()),

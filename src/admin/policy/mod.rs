@@ -28,7 +28,7 @@ pub(super) fn router() -> Router {
     Router::new()
         .route(ROUTES, get(routes::list))
         .route("/policy/route/{index}/", get(routes::one))
-        .route(EXPLAIN, get(explain::show))
+        .route(EXPLAIN, get(explain::show).post(explain::answer))
         .route(REFUSALS, get(recent::refusals))
         .route(SHADOW, get(recent::shadow))
         .route(MATRIX, get(matrix::show))

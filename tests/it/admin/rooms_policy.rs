@@ -4,6 +4,8 @@ use super::{browser, gate, printed, send};
 use crate::login::browser::field;
 use crate::support::{Who, World, eventually, get, post, request};
 
+const EXPLAIN: &str = "/postern/policy/explain/";
+
 #[test]
 fn what_is_policy_s_and_operations_is_superusers_alone() {
     let gate = gate();
@@ -57,7 +59,7 @@ fn a_request_is_explained_as_the_command_explains_it() {
         ("POST", "/trial/x", "uA"),
     ] {
         let typed = if user == "anonymous" { "" } else { user };
-        let page = su.get(&format!("/postern/policy/explain/?method={method}&target={target}&user={typed}"));
+        let page = send(&mut su, EXPLAIN, &[("method", method), ("target", target), ("user", typed)]);
         assert_eq!(page.status, 200, "{}", page.text());
         let told = printed(gate.postern.home(), &["explain", method, target, "--as", user, "--json"]);
         let told: serde_json::Value = serde_json::from_str(&told).unwrap();
@@ -73,18 +75,26 @@ fn a_request_is_explained_as_the_command_explains_it() {
             assert!(text.contains(&said), "{method} {target}: {said}: {text}");
         }
     }
-    for (query, words) in [
-        ("method=GET&target=x", "begins with a slash"),
-        ("method=G%20T&target=/x", "one word"),
-        ("method=GET&target=/x&user=no-such", "no such user"),
-        ("method=GET&target=/x&headers=x", "A header is a line"),
-        ("method=GET&target=/x&client=here", "IP address"),
-        ("method=GET&target=/x&user=su&headers=Authorization:%20Bearer%20x", "leave Authorization out"),
+    for (method, target, more, words) in [
+        ("GET", "x", ("host", ""), "begins with a slash"),
+        ("G T", "/x", ("host", ""), "one word"),
+        ("GET", "/x", ("user", "no-such"), "no such user"),
+        ("GET", "/x", ("headers", "x"), "A header is a line"),
+        ("GET", "/x", ("client", "here"), "IP address"),
+        ("GET", "/x", ("headers", "Authorization: Bearer x"), "leave Authorization and Cookie out"),
+        ("GET", "/x", ("headers", "Accept: */*\r\nCookie: x=y"), "leave Authorization and Cookie out"),
     ] {
-        let page = su.get(&format!("/postern/policy/explain/?{query}"));
-        assert_eq!(page.status, 400, "{query}");
-        assert!(page.text().contains(words), "{query}: {}", page.text());
+        let page = send(&mut su, EXPLAIN, &[("method", method), ("target", target), more]);
+        assert_eq!(page.status, 400, "{more:?}");
+        assert!(page.text().contains(words), "{more:?}: {}", page.text());
     }
+    // An address asks nothing, and fills in what is no secret.
+    let page = su.get(&format!("{EXPLAIN}?method=GET&target=/me/x&user=uA&headers=X-Key:%20hidden-word&body=hidden-word"));
+    assert_eq!(page.status, 200);
+    assert!(page.text().contains("value=\"&#x2f;me&#x2f;x\"") || page.text().contains("value=\"/me/x\""), "{}", page.text());
+    assert!(!page.text().contains("hidden-word") && !page.text().contains("id=\"verdict\""), "{}", page.text());
+    let forged = su.ask("POST", EXPLAIN, Some(&[("method", "GET"), ("target", "/x"), ("postern_csrf", "x")]));
+    assert_eq!(forged.status, 403);
     // It is only asked what would be.
     gate.upstream.assert_untouched("an explanation");
 }
