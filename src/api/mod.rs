@@ -211,6 +211,13 @@ impl Service {
         Self { router: router::router(Arc::clone(&api)), api, control }
     }
 
+    /// Whether a path is one of the pages on which people log in, or of what those lead to.
+    #[must_use]
+    pub fn is_of_logins(&self, path: &str) -> bool {
+        let mut pages = paths::OF_LOGINS.iter().map(|page| self.api.links.at(page));
+        pages.any(|page| path.starts_with(&page) || page.strip_suffix('/') == Some(path))
+    }
+
     /// Answers a request; its work stops when nobody waits for the answer any more.
     pub async fn call(
         &self,

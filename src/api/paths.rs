@@ -47,6 +47,19 @@ pub const RESET_PAGE: &str = "/api/v1/users/password/reset/key/";
 pub const CONFIRM_EMAIL: &str = "/api/v1/users/email/confirm/";
 /// What the paths of what pages are made with begin with.
 pub const ASSETS: &str = "/api/v1/users/assets/";
+/// Pages on which people log in, and what those lead to; what begins so is one too.
+pub const OF_LOGINS: [&str; 10] = [
+    LOGIN,
+    LOGOUT,
+    ACCOUNT,
+    CHANGE_PAGE,
+    FORGOTTEN,
+    RESET_PAGE,
+    CONFIRM_EMAIL,
+    ASSETS,
+    CHANGE_PAGE_COMPAT,
+    FORGOTTEN_COMPAT,
+];
 /// What is ours outside of the prefix with `compat: openwisp`: links that an old installation has sent.
 pub const COMPAT: [&str; 2] = [CHANGE_PAGE_COMPAT, FORGOTTEN_COMPAT];
 /// [`CHANGE_PAGE`], where the reference has it.

@@ -8,7 +8,6 @@ use super::reply;
 use super::request_id::X_REQUEST_ID;
 use crate::api::{LARGEST_BODY, Origin};
 use crate::decision::{Denial, Reason};
-use crate::policy::Own;
 use crate::telemetry::metrics::Outcome;
 use bytes::Bytes;
 use http::header::HOST;
@@ -46,15 +45,13 @@ pub(super) async fn answer_admin(mut exchange: Box<Exchange>) -> Response<Answer
 /// Where the admin UI has an address of its own: there are its pages, and those on which people log in.
 pub(super) async fn answer_at_own_address(exchange: Box<Exchange>) -> Response<AnswerBody> {
     let Some(request) = exchange.request() else { return no_route(exchange) };
-    let is_identity = match validate_request(exchange.link(), request) {
+    let is_of_logins = match validate_request(exchange.link(), request) {
         Ok((target, _)) => {
-            let own = exchange.policy().own(target.decoded());
-            let is_page = |page: &&str| target.decoded().starts_with(page);
-            own == Some(Own::Identity) || exchange.worker().shared.pages.iter().any(is_page)
+            exchange.worker().shared.api.as_ref().is_some_and(|api| api.is_of_logins(target.decoded()))
         }
         Err(denial) => return reply::refuse(exchange, &denial),
     };
-    if is_identity { answer(exchange).await } else { answer_admin(exchange).await }
+    if is_of_logins { answer(exchange).await } else { answer_admin(exchange).await }
 }
 
 fn no_route(exchange: Box<Exchange>) -> Response<AnswerBody> {

@@ -113,7 +113,9 @@ fn at_an_address_of_its_own_it_is_nowhere_else() {
     assert_eq!(su.get("/postern/").header("location"), Some("/api/v1/users/login/?next=/postern/"));
     assert_eq!(su.log_in("su", PASSWORD).status, 303, "people log in there too");
     assert_eq!(su.get("/postern/").status, 200);
-    for elsewhere in ["/me/x", "/public/x", "/postern/../me/x", "//postern/"] {
+    assert_eq!(su.get("/api/v1/users/account/").status, 200);
+    let api = ["/api/v1/users/user/", "/api/v1/users/token/", "/api/v1/docs/", "/access/v1/evaluation"];
+    for elsewhere in ["/me/x", "/public/x", "/postern/../me/x", "//postern/"].into_iter().chain(api) {
         assert!([400, 404].contains(&su.get(elsewhere).status), "{elsewhere}");
     }
     gate.upstream.assert_untouched("no service is behind it");
