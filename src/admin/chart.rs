@@ -18,6 +18,8 @@ pub(super) struct Chart {
     /// The greatest number, which is as high as the chart.
     pub most: u64,
     pub svg: String,
+    /// Which class of bars is what, from below upwards; empty of one series.
+    pub legend: Vec<(&'static str, String)>,
     pub heads: Vec<String>,
     /// The rows of the table: what is below the axis, and a number for each series.
     pub rows: Vec<(String, Vec<u64>)>,
@@ -66,8 +68,10 @@ impl Chart {
             }
         }
         svg.push_str("</svg>");
+        let named = |series: &Series| (series.class, series.name.clone());
+        let legend = if series.len() > 1 { series.iter().map(named).collect() } else { Vec::new() };
         let heads = std::iter::once(axis).chain(series.iter().map(|series| series.name.clone())).collect();
-        Self { id, title, summary, most, svg, heads, rows }
+        Self { id, title, summary, most, svg, legend, heads, rows }
     }
 }
 
@@ -83,6 +87,7 @@ mod tests {
         assert_eq!(chart.svg.matches("<rect").count(), 3);
         assert!(chart.svg.contains("y=\"2.0\" width=\"211.3\" height=\"158.0\""), "{}", chart.svg);
         assert!(!chart.svg.contains("style") && chart.heads == ["axis", "a", "b"]);
+        assert_eq!(chart.legend, [("one", "a".to_owned()), ("two", "b".to_owned())]);
         let empty = Chart::bars("c", String::new(), String::new(), String::new(), &series, Vec::new());
         assert!(!empty.svg.contains("rect") && !empty.svg.contains("NaN"));
     }

@@ -46,7 +46,7 @@ struct Refused {
     reason: &'static str,
     title: &'static str,
     count: u64,
-    /// Of the most frequent one, in percent.
+    /// Of all that were refused, in percent.
     share: u64,
     href: String,
 }
@@ -77,8 +77,8 @@ pub(super) async fn show(visit: Visit) -> Response {
         home.requests(&visit);
         // Those of thousands of routes are summed up.
         let metrics = Arc::clone(&visit.admin.metrics);
-        match visit.aside(move || metrics.refusals(MOST)).await {
-            Ok(all) => home.refusals(&visit, all),
+        match visit.aside(move || (metrics.refusals(MOST), metrics.outcomes().1)).await {
+            Ok((most, all)) => home.refusals(&visit, most, all),
             Err(error) => return visit.refused(&error),
         }
     }
@@ -143,7 +143,7 @@ impl Home {
         self.tiles.push(Tile {
             name: "Revocation lag",
             value: within(99),
-            note: format!("99 of 100, half within {}; {} changes learnt", within(50), lag.count()),
+            note: format!("99 % within {}, half within {}; {} changes", within(99), within(50), lag.count()),
         });
         let pieces: Vec<&[Minute]> = minutes.rchunks(EACH).rev().collect();
         let rows = |of: fn(&Minute) -> Vec<u64>| -> Vec<(String, Vec<u64>)> {
@@ -176,16 +176,15 @@ impl Home {
             rows(|minute| vec![u64::from(minute.logins)]),
         ));
         self.notes.push(
-            "Requests, logins, refusals and the lag are those of this replica alone, since it was started; a minute is \
-             told when it is over."
+            "Requests, logins, refusals and the lag are those of this replica alone, since it was started; the \
+             current minute is not counted yet."
                 .to_owned(),
         );
     }
 
-    fn refusals(&mut self, visit: &Visit, all: Vec<Refusals>) {
-        let most = all.first().map_or(1, |first| first.count.max(1));
+    fn refusals(&mut self, visit: &Visit, most: Vec<Refusals>, all: u64) {
         let at = visit.admin.at(REFUSALS);
-        self.refused = all
+        self.refused = most
             .into_iter()
             .map(|one| {
                 let mut query = Serializer::new(String::new());
@@ -194,7 +193,7 @@ impl Home {
                     href: format!("{at}?{}", query.finish()),
                     reason: one.reason.code(),
                     title: one.reason.title(),
-                    share: one.count * 100 / most,
+                    share: (one.count * 100 / all.max(1)).min(100),
                     count: one.count,
                     route: one.route,
                 }

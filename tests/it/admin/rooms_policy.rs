@@ -137,7 +137,7 @@ fn what_was_refused_is_kept_and_no_secret_with_it() {
     let some = su.get("/postern/policy/refusals/?reason=org_foreign").text();
     assert!(some.contains("/api/v1/org/b/devices") && !some.contains("/nowhere/"), "{some}");
     let none = su.get("/postern/policy/refusals/?reason=%3Cb%3E&route=x").text();
-    assert!(none.contains("None is like that"), "{none}");
+    assert!(none.contains("No refusal matches"), "{none}");
     // What is permitted leaves nothing behind.
     gate.forwarded(get(Who::uA, "/me/permitted"));
     assert!(!su.get("/postern/policy/refusals/").text().contains("/me/permitted"));
@@ -242,7 +242,7 @@ fn dashboards_and_operations_say_what_is() {
     assert!(home.body.len() < 100 * 1024, "{}", home.body.len());
     let users: u64 = gate.postern.query("SELECT CAST(count(*) AS TEXT) FROM users").trim().parse().unwrap();
     assert!(text.contains(&format!("<p class=\"figure\">{users}</p>")), "{users}: {text}");
-    for word in ["<svg class=\"chart\"", "org_foreign", "New users as a table", "Revocation lag", "this replica alone"]
+    for word in ["<svg class=\"chart\"", "refused (below)", "org_foreign", "New users as a table", "Revocation lag", "this replica alone"]
     {
         assert!(text.contains(word), "{word}: {text}");
     }
