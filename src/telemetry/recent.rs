@@ -106,6 +106,7 @@ impl Entry {
             && self.status == other.status
             && self.user == other.user
             && self.path.as_str() == other.path.as_str()
+            && self.route.as_str() == other.route.as_str()
             && self.method.as_str() == other.method.as_str()
     }
 }
@@ -138,10 +139,11 @@ impl Ring {
     }
 }
 
-/// One worker's rings.
+/// One worker's rings. Whoever is nobody can send what they like, and washes out nothing of users.
 #[derive(Default)]
 pub struct Recent {
     refused: Mutex<Ring>,
+    refused_to_users: Mutex<Ring>,
     disagreed: Mutex<Ring>,
 }
 
@@ -149,6 +151,7 @@ impl Recent {
     #[cold]
     pub fn note(&self, entry: Entry) {
         let ring = match entry.what {
+            What::Refused(_) if entry.user.is_some() => &self.refused_to_users,
             What::Refused(_) => &self.refused,
             What::Disagreed(_) => &self.disagreed,
         };
@@ -171,18 +174,19 @@ impl AllRecent {
     /// What was refused, the newest first.
     #[must_use]
     pub fn refused(&self) -> Vec<Entry> {
-        self.read(|recent| &recent.refused)
+        self.read(|recent| vec![&recent.refused, &recent.refused_to_users])
     }
 
     /// Where rules in shadow mode and services disagree, the newest first.
     #[must_use]
     pub fn disagreed(&self) -> Vec<Entry> {
-        self.read(|recent| &recent.disagreed)
+        self.read(|recent| vec![&recent.disagreed])
     }
 
-    fn read(&self, of: fn(&Recent) -> &Mutex<Ring>) -> Vec<Entry> {
+    fn read(&self, of: fn(&Recent) -> Vec<&Mutex<Ring>>) -> Vec<Entry> {
         let workers = self.0.lock().clone();
-        let mut all: Vec<Entry> = workers.iter().flat_map(|recent| of(recent).lock().entries.clone()).collect();
+        let rings = workers.iter().flat_map(|recent| of(recent));
+        let mut all: Vec<Entry> = rings.flat_map(|ring| ring.lock().entries.clone()).collect();
         all.sort_by_key(|entry| std::cmp::Reverse(entry.at));
         all
     }
@@ -192,6 +196,7 @@ impl AllRecent {
 mod tests {
     use super::{AllRecent, ENTRIES, Entry, Recent, Ring, Short, What};
     use crate::decision::Reason;
+    use crate::id::UserId;
 
     fn entry(at: u64, path: &str) -> Entry {
         Entry {
@@ -218,6 +223,21 @@ mod tests {
         assert_eq!((kept[0].at, kept[0].count, kept[0].path.as_str()), (999, 2, "/499"));
         assert_eq!(kept.last().unwrap().path.as_str(), format!("/{}", 500 - ENTRIES));
         assert!(all.disagreed().is_empty());
+        // A user's is there however much nobody sends.
+        worker.note(Entry { user: Some(UserId(uuid::Uuid::nil())), ..entry(1, "/of-a-user") });
+        for at in 0..1000 {
+            worker.note(entry(2000 + at, &format!("/{at}")));
+        }
+        assert_eq!(all.refused().last().unwrap().path.as_str(), "/of-a-user");
+    }
+
+    #[test]
+    fn the_same_path_under_another_route_is_another() {
+        let worker = Recent::default();
+        for route in ["/a/**", "/a/{x}", "/a/{x}"] {
+            worker.note(Entry { route: Short::new(route), ..entry(0, "/a/b") });
+        }
+        assert_eq!(worker.refused.lock().entries.iter().map(|entry| entry.count).collect::<Vec<_>>(), [1, 2]);
     }
 
     #[test]
@@ -225,6 +245,6 @@ mod tests {
         let long = Short::<5>::new("aäöü");
         assert_eq!((long.as_str(), long.shown().as_str()), ("aäö", "aäö…"));
         assert_eq!(Short::<5>::new("abc").shown(), "abc");
-        assert!(size_of::<Entry>() <= 400 && size_of::<Ring>() <= 64 && size_of::<Recent>() <= 128);
+        assert!(size_of::<Entry>() <= 400 && size_of::<Ring>() <= 64 && size_of::<Recent>() <= 160);
     }
 }
