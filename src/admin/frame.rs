@@ -222,7 +222,10 @@ pub(super) fn refused(arrival: &Arrival, error: &ApiError) -> Response {
             "Too many requests",
             words::fill("There were too many requests. Try again in {0} seconds.", seconds(*wait)),
         ),
-        ApiError::Busy | ApiError::Unavailable => (
+        ApiError::Busy => {
+            ("Busy", "The same is being worked out for somebody else. Try again in a few seconds.".to_owned())
+        }
+        ApiError::Unavailable => (
             "Not at this moment",
             "What is needed for this page cannot be reached. Try again in a few seconds.".to_owned(),
         ),

@@ -178,7 +178,10 @@ mod tests {
     fn a_metric_is_read_by_its_whole_name() {
         let text = "# TYPE a counter\na_total 5\na_b_total 7\nc 0.25\nd{x=\"y\"} 1\n";
         let samples = samples(text);
-        assert_eq!((samples["a_total"].as_str(), samples["a_b_total"].as_str(), samples["c"].as_str()), ("5", "7", "0.250"));
+        assert_eq!(
+            (samples["a_total"].as_str(), samples["a_b_total"].as_str(), samples["c"].as_str()),
+            ("5", "7", "0.250")
+        );
         assert_eq!(samples.len(), 3);
     }
 }

@@ -46,9 +46,7 @@ pub(super) async fn answer_admin(mut exchange: Box<Exchange>) -> Response<Answer
 pub(super) async fn answer_at_own_address(exchange: Box<Exchange>) -> Response<AnswerBody> {
     let Some(request) = exchange.request() else { return no_route(exchange) };
     let is_of_logins = match validate_request(exchange.link(), request) {
-        Ok((target, _)) => {
-            exchange.worker().shared.api.as_ref().is_some_and(|api| api.is_of_logins(target.decoded()))
-        }
+        Ok((target, _)) => exchange.worker().shared.api.as_ref().is_some_and(|api| api.is_of_logins(target.decoded())),
         Err(denial) => return reply::refuse(exchange, &denial),
     };
     if is_of_logins { answer(exchange).await } else { answer_admin(exchange).await }

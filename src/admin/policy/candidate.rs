@@ -69,6 +69,8 @@ struct Page {
     action: String,
     csrf: String,
     text: String,
+    /// It was too long to be sent back.
+    is_left_out: bool,
     longest: usize,
     found: Option<Found>,
 }
@@ -102,9 +104,10 @@ pub(in crate::admin) async fn compare(visit: Visit) -> Response {
 fn page(visit: &Visit, frame: Frame, text: String, found: Option<Found>) -> Response {
     let status = if frame.problems.is_empty() { StatusCode::OK } else { StatusCode::BAD_REQUEST };
     // What is a hundred kilobytes by itself is not sent back to where it came from.
-    let text = if text.len() > 32 * 1024 { String::new() } else { text };
+    let is_left_out = text.len() > 32 * 1024;
+    let text = if is_left_out { String::new() } else { text };
     let (action, csrf) = (visit.admin.at(CANDIDATE), visit.csrf.as_str().to_owned());
-    visit.page(status, &Page { frame, action, csrf, text, longest: LONGEST / 1024, found })
+    visit.page(status, &Page { frame, action, csrf, text, is_left_out, longest: LONGEST / 1024, found })
 }
 
 async fn found(visit: &Visit, text: String) -> Result<Found, ApiError> {

@@ -89,9 +89,14 @@ fn a_request_is_explained_as_the_command_explains_it() {
         assert!(page.text().contains(words), "{more:?}: {}", page.text());
     }
     // An address asks nothing, and fills in what is no secret.
-    let page = su.get(&format!("{EXPLAIN}?method=GET&target=/me/x&user=uA&headers=X-Key:%20hidden-word&body=hidden-word"));
+    let page =
+        su.get(&format!("{EXPLAIN}?method=GET&target=/me/x&user=uA&headers=X-Key:%20hidden-word&body=hidden-word"));
     assert_eq!(page.status, 200);
-    assert!(page.text().contains("value=\"&#x2f;me&#x2f;x\"") || page.text().contains("value=\"/me/x\""), "{}", page.text());
+    assert!(
+        page.text().contains("value=\"&#x2f;me&#x2f;x\"") || page.text().contains("value=\"/me/x\""),
+        "{}",
+        page.text()
+    );
     assert!(!page.text().contains("hidden-word") && !page.text().contains("id=\"verdict\""), "{}", page.text());
     let forged = su.ask("POST", EXPLAIN, Some(&[("method", "GET"), ("target", "/x"), ("postern_csrf", "x")]));
     assert_eq!(forged.status, 403);
@@ -242,8 +247,14 @@ fn dashboards_and_operations_say_what_is() {
     assert!(home.body.len() < 100 * 1024, "{}", home.body.len());
     let users: u64 = gate.postern.query("SELECT CAST(count(*) AS TEXT) FROM users").trim().parse().unwrap();
     assert!(text.contains(&format!("<p class=\"figure\">{users}</p>")), "{users}: {text}");
-    for word in ["<svg class=\"chart\"", "refused (below)", "org_foreign", "New users as a table", "Revocation lag", "this replica alone"]
-    {
+    for word in [
+        "<svg class=\"chart\"",
+        "refused (below)",
+        "org_foreign",
+        "New users as a table",
+        "Revocation lag",
+        "this replica alone",
+    ] {
         assert!(text.contains(word), "{word}: {text}");
     }
     assert!(!text.contains("style=") && !text.contains("<script"), "{text}");
