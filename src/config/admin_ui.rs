@@ -73,9 +73,9 @@ pub(super) fn check(tree: &Map, config: &Config, findings: &mut Findings) {
             )
             .help("write `identity: { api: all, session: {} }`");
     }
-    let docs = policy::docs(&accounts.prefix);
     let accounts_of_django = (config.compat == Compat::Openwisp).then_some("/accounts/");
-    let others = [&*accounts.prefix, &docs, "/access/v1/"].into_iter().chain(accounts_of_django);
+    let places = policy::places_beside(&accounts.prefix);
+    let others = places.iter().map(String::as_str).chain(accounts_of_django);
     let meets = |other: &&str| admin.prefix.starts_with(*other) || other.starts_with(&*admin.prefix);
     if let Some(other) = others.into_iter().find(meets) {
         let message = format!("`admin_ui` would be at `{}`, and `{other}` is postern's already", admin.prefix);

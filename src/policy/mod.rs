@@ -42,7 +42,7 @@ pub use options::{
 };
 pub use options::{Failure, Subject};
 pub(crate) use options::{ROUTE_KEYS, RULE_KEYS, option_schema};
-pub use own::{Own, docs};
+pub use own::{Own, docs, places_beside};
 pub(crate) use pattern::NAMELESS;
 pub use pattern::{HostPattern, Kind, MAX_VARIABLES, Pattern, Segment, is_slug};
 pub use pointer::Pointer;

@@ -19,6 +19,15 @@ pub fn docs(prefix: &str) -> String {
     format!("{above}/docs/")
 }
 
+/// Where no route can be with an identity API under this prefix, whatever else is on, but for the admin UI's: paths, and, with a slash at
+/// their end, what paths begin with.
+#[must_use]
+pub fn places_beside(prefix: &str) -> Vec<String> {
+    let (identity, docs) = (Some(prefix.into()), Some(docs(prefix).into()));
+    let reserved = Reserved { identity, docs, authzen: true, ..Reserved::default() };
+    reserved.places().map(|(place, _)| place.to_owned()).collect()
+}
+
 /// The paths that are postern's own.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reserved {

@@ -135,7 +135,7 @@ fn what_it_cannot_be_with_is_said_in_words() {
     refused("admin_ui: on\n", &["missing_key", "people log in for `admin_ui` with a session"]);
     refused("admin_ui: on\nidentity: { api: all }\n", &["missing_key"]);
     refused("admin_ui: { prefix: / }\nidentity: { api: all, session: {} }\n", &["wrong_value", "write `/postern/`"]);
-    for prefix in ["/api/v1/users/", "/api/", "/api/v1/docs/x/", "/access/"] {
+    for prefix in ["/api/v1/users/", "/api/", "/api/v1/docs/x/", "/access/", "/.well-known/"] {
         let config = format!("admin_ui: {{ prefix: {prefix} }}\nidentity: {{ api: all, session: {{}} }}\n");
         refused(&config, &["wrong_value", "is postern's already"]);
     }
