@@ -6,6 +6,7 @@ use super::super::gate::Visit;
 use super::CANDIDATE;
 use crate::api::error::ApiError;
 use crate::api::words::filters;
+use crate::clock;
 use crate::compat::openwisp::multipart;
 use crate::policy;
 use crate::tools::matrix::{self, Difference};
@@ -14,11 +15,14 @@ use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Longest text, in bytes.
 const LONGEST: usize = 256 * 1024;
 /// Findings and differences that are shown of each kind.
 const SHOWN: usize = 100;
+/// For a comparison.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// What the file is called in findings.
 const NAME: &str = "candidate.yaml";
 
@@ -96,7 +100,14 @@ pub(in crate::admin) async fn compare(visit: Visit) -> Response {
         return page(&visit, frame, text, None);
     }
     match found(&visit, text.clone()).await {
-        Ok(found) => page(&visit, frame, text, Some(found)),
+        Ok(Some(found)) => page(&visit, frame, text, Some(found)),
+        Ok(None) => {
+            let seconds = PATIENCE.as_secs();
+            frame
+                .problems
+                .push(format!("It takes longer than {seconds} seconds to compare: use `postern matrix --against`."));
+            page(&visit, frame, text, None)
+        }
         Err(error) => visit.refused(&error),
     }
 }
@@ -110,12 +121,12 @@ fn page(visit: &Visit, frame: Frame, text: String, found: Option<Found>) -> Resp
     visit.page(status, &Page { frame, action, csrf, text, is_left_out, longest: LONGEST / 1024, found })
 }
 
-async fn found(visit: &Visit, text: String) -> Result<Found, ApiError> {
+async fn found(visit: &Visit, text: String) -> Result<Option<Found>, ApiError> {
     let permit = Arc::clone(&visit.admin.kept.heavy).try_acquire_owned().map_err(|_| ApiError::Busy)?;
     let admin = Arc::clone(&visit.admin);
     visit
         .aside(move || {
-            let in_force = (admin.policy)();
+            let (in_force, begun) = ((admin.policy)(), clock::monotonic());
             let found = match policy::load(&[(NAME, text)], Some(&admin.names)) {
                 Err(findings) => Found {
                     findings: told(&findings),
@@ -125,7 +136,8 @@ async fn found(visit: &Visit, text: String) -> Result<Found, ApiError> {
                     lists: Vec::new(),
                 },
                 Ok(candidate) => {
-                    let comparison = matrix::compare(&in_force, &candidate);
+                    let has_time = || clock::monotonic().saturating_duration_since(begun) < PATIENCE;
+                    let comparison = matrix::compare_while(&in_force, &candidate, has_time)?;
                     let list = |name, all: &[Difference]| List {
                         name,
                         changes: all.iter().take(SHOWN).map(change).collect(),
@@ -142,7 +154,7 @@ async fn found(visit: &Visit, text: String) -> Result<Found, ApiError> {
                 }
             };
             drop(permit);
-            found
+            Some(found)
         })
         .await
 }

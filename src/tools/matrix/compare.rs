@@ -73,6 +73,13 @@ const SHOWN: usize = 3;
 
 #[must_use]
 pub fn compare(old: &Policy, new: &Policy) -> Comparison {
+    // Nothing says that it is over.
+    compare_while(old, new, || true).unwrap_or_default()
+}
+
+/// The same for as long as there is time; `None` where that was not enough.
+#[must_use]
+pub fn compare_while(old: &Policy, new: &Policy, has_time: impl Fn() -> bool) -> Option<Comparison> {
     let mut run = Run {
         old,
         new,
@@ -86,11 +93,14 @@ pub fn compare(old: &Policy, new: &Policy) -> Comparison {
     let mut cast = Cast::default();
     for (policy, other) in [(new, old), (old, new)] {
         for route in policy.routes() {
+            if !has_time() {
+                return None;
+            }
             run.route(policy, other, route, &mut cast);
         }
     }
     run.headers_that_pass();
-    run.finish()
+    Some(run.finish())
 }
 
 /// The methods that the policies name beside the usual ones: few, so that all are tried everywhere.

@@ -11,7 +11,7 @@ mod probe;
 #[cfg(test)]
 mod tests;
 
-pub use compare::{Comparison, Difference, Elsewhere, compare};
+pub use compare::{Comparison, Difference, Elsewhere, compare, compare_while};
 pub use people::Person;
 pub use probe::{Principal, Relation};
 
