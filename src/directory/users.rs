@@ -10,8 +10,12 @@ use super::tx::Tx;
 use super::usernames::Usernames;
 use super::viewer::Action;
 use super::{lookup, memberships};
+use crate::clock;
 use crate::id::UserId;
 use serde_json::json;
+
+/// As openwisp-users says it.
+const EXPIRED: &str = "Cannot activate an expired account. Clear or extend the expiration date first.";
 
 impl View {
     /// Makes users, all or none, members of their primary organizations. Usernames (or, where they are per organization, usernames in one
@@ -101,6 +105,9 @@ pub(super) async fn edit(tx: &Tx<'_>, by: &UserSelector, mut edit: UserEdit) -> 
     }
     if after.is_staff && !before.is_staff {
         tx.viewer.may_give_staff()?;
+    }
+    if after.is_active && !before.is_active && after.expiration_date.is_some_and(|last| last < clock::today()) {
+        return Err(DirectoryError::invalid("is_active", EXPIRED));
     }
     tx.update(&before, &after).await?;
     Ok(after)
@@ -211,6 +218,20 @@ mod tests {
         let deleted = memory.write(|tx| Box::pin(async move { delete(tx, &"ann".into()).await }));
         let organizations = vec!["acme".to_owned(), "bolt".to_owned()];
         assert_eq!(deleted, Err(DirectoryError::OwnerDeleted { user: "ann".to_owned(), organizations }));
+    }
+
+    #[test]
+    fn nobody_wakes_up_after_their_last_day() {
+        let mut memory = Memory::new().users(&["ann"]);
+        let mut change = |is_active, last: Option<&str>| {
+            let last = last.map(|last| Some(last.parse().unwrap()));
+            let change = UserEdit { is_active: Some(is_active), expiration_date: last, ..UserEdit::default() };
+            memory.write(|tx| Box::pin(async move { edit(tx, &"ann".into(), change).await })).map(|user| user.is_active)
+        };
+        assert_eq!(change(false, Some("2001-01-01")), Ok(false));
+        assert_eq!(change(true, None), Err(DirectoryError::invalid("is_active", EXPIRED)));
+        assert_eq!(change(true, Some("2999-01-01")), Ok(true));
+        assert_eq!(change(true, Some("2001-01-01")), Ok(true), "who is active stays so until the day is looked at");
     }
 
     #[test]

@@ -138,6 +138,7 @@ fn tell(all: &[Changed]) -> String {
         let detail = match error {
             DirectoryError::Forbidden { .. } => OWNER.to_owned(),
             DirectoryError::NotFound { .. } => "There is no such user.".to_owned(),
+            DirectoryError::Invalid { problem, .. } => problem.clone(),
             error => error.to_string(),
         };
         object.put("detail", &detail);

@@ -173,7 +173,7 @@ impl Input {
         given
     }
 
-    /// That an account is not given a day that is over, nor woken up after its last day.
+    /// That an account is not given a day that is over; that none is woken up after its last day the directory sees to.
     pub(super) fn must_not_be_over(&mut self, before: Option<&UserRecord>, today: Date) {
         let day = match self.data.get("expiration_date") {
             Some(Datum::Date(day)) => Some(*day),
@@ -183,9 +183,6 @@ impl Input {
         let Some(day) = day.filter(|day| *day < today) else { return };
         if before.and_then(|before| before.expiration_date) != Some(day) {
             self.refuse("expiration_date", "Expiration date cannot be in the past.");
-        } else if before.is_some_and(|before| !before.is_active) && self.data.flag("is_active") == Some(true) {
-            let message = "Cannot activate an expired account. Clear or extend the expiration date first.";
-            self.refuse("is_active", message);
         }
     }
 }
