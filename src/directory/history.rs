@@ -155,8 +155,9 @@ struct Line<'n> {
 /// Kinds of records that have a history, or whose owner has one.
 const KINDS: [&str; 10] =
     ["user", "organization", "membership", "email", "group", "role", "token", "session", "second-factor", "subject"];
-/// Fields that tell of other organizations, or of other users.
-const PRIVATE: [&str; 6] = ["organization_slug", "user_org", "owner_org", "external_id", "memberships", "users"];
+/// Fields that tell of other organizations or of other users, or that records tell superusers alone.
+const PRIVATE: [&str; 7] =
+    ["organization_slug", "user_org", "owner_org", "external_id", "memberships", "users", "is_superuser"];
 /// Fields that say nothing to people.
 const TECHNICAL: [&str; 11] = [
     "id",

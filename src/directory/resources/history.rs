@@ -28,10 +28,13 @@ record! {
         private: String => { fixed: true, shown: false, }
     }
 
-    // Of an organization of theirs; or of a user from when on they have belonged to one of theirs, and of what is nobody's.
+    // Of an organization of theirs; or of a user from when on they have belonged to one of theirs, and of what is nobody's. Superusers
+    // are nobody to them, in lists of members neither.
     const SEEN_BY_MANAGER: &'static str = "CASE
+        WHEN EXISTS (SELECT 1 FROM users x WHERE x.id = h.user_id AND x.is_superuser) THEN false
         WHEN h.organization_id IS NOT NULL THEN h.organization_id IN (
-            SELECT organization_id FROM memberships WHERE user_id = $? AND is_admin)
+            SELECT mine.organization_id FROM memberships mine JOIN organizations theirs ON theirs.id = mine.organization_id
+            WHERE mine.user_id = $? AND mine.is_admin AND theirs.is_active)
         WHEN h.user_id IS NULL THEN true
         ELSE h.at >= 1000000 * (
             SELECT min(m.created) FROM memberships m JOIN memberships mine ON mine.organization_id = m.organization_id

@@ -58,6 +58,26 @@ fn a_manager_is_told_of_what_they_see_and_of_no_other_tenant() {
 }
 
 #[test]
+fn superusers_are_nobody_to_managers_in_histories_too() {
+    let gate = gate();
+    let of_a = format!("organization/{ORG_A}/");
+    let joins = |name: &str| ask(&gate, Who::su, "POST", &format!("{of_a}member/"), &json!({ "user": name }));
+    assert_eq!((joins("su").status, joins("uB").status), (201, 201));
+    let named = |lines: &[Value]| lines.iter().map(|line| line["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let seen = named(&lines(&gate, Who::mA, &of_a));
+    assert!(seen.contains(&"uB, a".to_owned()) && !seen.contains(&"su, a".to_owned()), "{seen:?}");
+    assert!(named(&lines(&gate, Who::su, &of_a)).contains(&"su, a".to_owned()));
+    // Who is one no more is seen, and nothing says that they were.
+    let raised = id(&gate, "uB");
+    for flag in ["--superuser", "--no-superuser"] {
+        gate.postern.cli(&["user", "edit", "uB", flag]);
+    }
+    let seen = lines(&gate, Who::mA, &format!("user/{raised}/"));
+    assert!(!json!(seen).to_string().contains("is_superuser"), "{seen:?}");
+    assert!(json!(lines(&gate, Who::su, &format!("user/{raised}/"))).to_string().contains("is_superuser"));
+}
+
+#[test]
 fn history_is_there_for_whoever_sees_its_record() {
     let gate = gate();
     let new = json!({ "user": "uA", "is_admin": false });
