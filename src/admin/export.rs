@@ -63,12 +63,12 @@ pub(super) async fn answer(visit: Visit) -> Response {
     (StatusCode::OK, headers, file).into_response()
 }
 
-/// A text that a spreadsheet takes for no formula (OWASP: CSV injection); numbers with a sign are none.
+/// A text that a spreadsheet takes for no formula (OWASP: CSV injection); a number with a sign, such as a telephone's, is none.
 fn harmless(text: String) -> String {
-    let mut all = text.chars();
-    let is_formula = match (all.next(), all.next()) {
-        (Some('=' | '@' | '\t' | '\r'), _) => true,
-        (Some('+' | '-'), next) => !next.is_some_and(|next| next.is_ascii_digit()),
+    let is_of_number = |sign: char| sign.is_ascii_digit() || " .()-".contains(sign);
+    let is_formula = match text.chars().next() {
+        Some('=' | '@' | '\t' | '\r') => true,
+        Some('+' | '-') => !text.chars().skip(1).all(is_of_number),
         _ => false,
     };
     if is_formula { format!("'{text}") } else { text }
@@ -80,10 +80,10 @@ mod tests {
 
     #[test]
     fn a_spreadsheet_runs_nothing_that_somebody_typed() {
-        for formula in ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-x", "\t=1"] {
+        for formula in ["=1+1", "@SUM(A1)", "+cmd|' /C calc'!A0", "-x", "\t=1", "-2+3+cmd|' /C calc'!A0", "+1*A1"] {
             assert_eq!(harmless(formula.to_owned()), format!("'{formula}"));
         }
-        for text in ["ann", "+393665243702", "-1", "", "a=b"] {
+        for text in ["ann", "+393665243702", "+39 (366) 524-3702", "-1", "", "a=b"] {
             assert_eq!(harmless(text.to_owned()), text);
         }
     }
