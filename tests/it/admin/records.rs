@@ -158,6 +158,20 @@ fn forms_of_other_origins_and_of_earlier_logins_change_nothing() {
     browser.headers = "Sec-Fetch-Site: cross-site\r\n".to_owned();
     assert_eq!(browser.ask("POST", &at(&user), Some(&forged)).status, 403);
     assert_eq!(ask(&gate, Who::su, "GET", &user, &Value::Null).status, 200, "they are still there");
+    // One of this origin, of an earlier login, is shown again with what was typed.
+    browser.headers = "Sec-Fetch-Site: same-origin\r\n".to_owned();
+    let stale = [("_method", "PUT"), ("username", "uA"), ("first_name", "Typed-before"), forged[1]];
+    let shown = browser.ask("POST", &at(&user), Some(&stale)).text();
+    assert!(shown.contains("Typed-before") && shown.contains("name=\"postern_csrf\""), "{shown}");
+    assert_ne!(ask(&gate, Who::su, "GET", &user, &Value::Null).json()["first_name"], "Typed-before");
+}
+
+#[test]
+fn a_history_says_that_the_audit_log_is_off() {
+    let gate = super::gate_with("admin_ui: on\naudit: off\n", "");
+    let mut browser = browser(&gate, "su");
+    let history = browser.get(&at(&format!("user/{}/history/", id(&gate, "uA")))).text();
+    assert!(history.contains("The audit log is off") && !history.contains("nothing here yet"), "{history}");
 }
 
 #[test]
