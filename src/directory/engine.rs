@@ -60,6 +60,12 @@ impl Directory {
         Self { audit, ..self.clone() }
     }
 
+    /// Whether what is changed is written down.
+    #[must_use]
+    pub fn is_audited(&self) -> bool {
+        self.audit.is_some()
+    }
+
     /// The same directory, in which `who` changes everything from here on; what is not written down stays so.
     #[must_use]
     pub fn changed_by(&self, who: Who) -> Self {

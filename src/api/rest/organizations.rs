@@ -193,7 +193,9 @@ async fn edit(call: &Call, id: OrgId, body: Body, partial: bool) -> Result<Done,
 async fn owned_by(call: &Call, id: OrgId, owner: &Data) -> Result<Result<Option<Uuid>, String>, ApiError> {
     let Some(keys) = owner.keys("organization_user") else { return Ok(Ok(None)) };
     // Where members are too many to choose from, people write down who it is.
-    if let Some(name) = keys.first().and_then(Value::as_str).filter(|text| !call.is_compat() && text.len() < 32) {
+    if let Some(name) =
+        keys.first().and_then(Value::as_str).filter(|text| !call.is_compat() && keys::uuid(text).is_none())
+    {
         return match call.view.membership(&id.into(), &name.into()).await {
             Ok(found) => Ok(Ok(Some(found.id))),
             Err(DirectoryError::Store(error)) => Err(refused::<OrganizationRecord>(error.into())),

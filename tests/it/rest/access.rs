@@ -83,6 +83,15 @@ fn several_users_are_deactivated_at_once_by_the_rules_of_one() {
     let history = get(&gate, Who::mA, &format!("user/{ua}/history/"));
     assert_eq!(history["results"][0]["changes"][0]["field"], "is_active");
 
+    // Nobody is woken up after their last day, of several neither.
+    gate.postern.sql("UPDATE users SET is_active = 0, expiration_date = '2001-01-01' WHERE username = 'both'");
+    let told = ask_for(Who::su, "activate", &[&both, &ua]).json();
+    assert_eq!((&told["changed"], &told["refused"][0]["user"]), (&json!(["uA"]), &json!("both")));
+    assert!(
+        told["refused"][0]["detail"].as_str().unwrap().starts_with("Cannot activate an expired account."),
+        "{told}"
+    );
+
     assert_eq!(ask_for(Who::uA, "deactivate", &[&both]).status, 403);
     for (action, users) in [("delete", vec![&ua]), ("deactivate", vec![]), ("deactivate", vec![&ua; 101])] {
         assert_eq!(ask_for(Who::su, action, &users).status, 400, "{action} {}", users.len());
@@ -116,7 +125,10 @@ fn who_holds_a_group_or_a_role_is_told_of_those_whom_one_sees() {
     let owner = json!({ "owner": { "organization_user": "both" } });
     let organization = format!("organization/{ORG_A}/");
     assert_eq!(ask(&gate, Who::su, "PATCH", &organization, &owner).status, 200);
-    let nobody = json!({ "owner": { "organization_user": "uB" } });
-    let refused = ask(&gate, Who::su, "PATCH", &organization, &nobody);
-    assert!(refused.status == 400 && refused.text().contains("There is no such member."), "{}", refused.text());
+    // However long the name is.
+    for name in ["uB".to_owned(), "x".repeat(150)] {
+        let nobody = json!({ "owner": { "organization_user": name } });
+        let refused = ask(&gate, Who::su, "PATCH", &organization, &nobody);
+        assert!(refused.status == 400 && refused.text().contains("There is no such member."), "{}", refused.text());
+    }
 }

@@ -63,13 +63,14 @@ fn superusers_are_nobody_to_managers_in_histories_too() {
     let of_a = format!("organization/{ORG_A}/");
     let joins = |name: &str| ask(&gate, Who::su, "POST", &format!("{of_a}member/"), &json!({ "user": name }));
     assert_eq!((joins("su").status, joins("uB").status), (201, 201));
-    let named = |lines: &[Value]| lines.iter().map(|line| line["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let named =
+        |lines: &[Value]| lines.iter().map(|line| line["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
     let seen = named(&lines(&gate, Who::mA, &of_a));
     assert!(seen.contains(&"uB, a".to_owned()) && !seen.contains(&"su, a".to_owned()), "{seen:?}");
     assert!(named(&lines(&gate, Who::su, &of_a)).contains(&"su, a".to_owned()));
     // Who is one no more is seen, and nothing says that they were.
     let raised = id(&gate, "uB");
-    for flag in ["--superuser", "--no-superuser"] {
+    for flag in ["--superuser", "--superuser=false"] {
         gate.postern.cli(&["user", "edit", "uB", flag]);
     }
     let seen = lines(&gate, Who::mA, &format!("user/{raised}/"));

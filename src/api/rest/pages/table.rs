@@ -21,6 +21,8 @@ pub(crate) struct Table {
     pub filters: Option<Filters>,
     /// Something was looked for.
     pub is_narrowed: bool,
+    /// What is said where there is nothing.
+    pub nothing: &'static str,
     /// The list without filters.
     pub all: String,
     /// What may be done to several rows at once: a word, and how the button calls it.
@@ -143,6 +145,10 @@ impl Table {
             next: link("next"),
             filters: (!listed.is_empty()).then(|| Filters::of(call, listed, &asked)),
             is_narrowed: asked.is_narrowed(),
+            nothing: match route.path.ends_with("/history/") && !call.api.store.is_audited() {
+                true => "The audit log is off: nothing is written down.",
+                false => "There is nothing here yet.",
+            },
             all: path.clone(),
             bulk: if may_change_several { BULK.to_vec() } else { Vec::new() },
         }

@@ -53,6 +53,12 @@ fn asked(call: &Call) -> (Option<Action>, Vec<UserId>) {
     (of("action").last().and_then(Action::named), users)
 }
 
+/// The same, with those of them whom who asks sees.
+async fn seen(call: &Call) -> Result<(Option<Action>, Vec<UserRecord>), ApiError> {
+    let (action, users) = asked(call);
+    Ok((action, call.view.users_of(users).await.map_err(refused::<UserRecord>)?))
+}
+
 #[async_trait]
 impl Endpoint for Bulk {
     const NAME: &'static str = "Several Users";
@@ -76,20 +82,29 @@ impl Endpoint for Bulk {
     }
 
     async fn question(&self, call: &Call, _: Verb) -> Result<Option<(String, &'static str)>, ApiError> {
-        let (action, users) = asked(call);
+        let (action, users) = seen(call).await?;
         Ok(action.map(|action| {
             let word = action.word();
-            let count = users.len();
-            let title = if count == 1 { format!("{word} one user?") } else { format!("{word} {count} users?") };
+            let title = match users.len() {
+                0 => "Nobody is selected".to_owned(),
+                1 => format!("{word} one user?"),
+                count => format!("{word} {count} users?"),
+            };
             (title, word)
         }))
     }
 
     /// Whom it concerns, of those that who asks sees.
     async fn lost(&self, call: &Call) -> Result<Vec<String>, ApiError> {
-        let (action, users) = asked(call);
-        let found = call.view.users_of(users).await.map_err(refused::<UserRecord>)?;
-        let mut all: Vec<String> = found.into_iter().map(|user| user.username).collect();
+        let (action, users) = seen(call).await?;
+        if users.is_empty() {
+            return Ok(vec!["Go back to the list, and choose somebody.".to_owned()]);
+        }
+        let name = |user: UserRecord| match user.id == call.asker.user.id {
+            true => format!("{} (you)", user.username),
+            false => user.username,
+        };
+        let mut all: Vec<String> = users.into_iter().map(name).collect();
         match action {
             Some(Action::Deactivate) => all.push(
                 "Whoever is deactivated may do nothing at all from now on: their sessions and tokens are refused."
