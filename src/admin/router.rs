@@ -40,6 +40,6 @@ async fn framed(request: Request, next: Next) -> Response {
     for (name, value) in EVERY_PAGE {
         response.headers_mut().entry(name).or_insert(value);
     }
-    response.headers_mut().append(VARY, HeaderValue::from_static("Cookie"));
+    response.headers_mut().entry(VARY).or_insert(HeaderValue::from_static("Cookie"));
     response
 }

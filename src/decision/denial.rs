@@ -5,6 +5,7 @@ use crate::request_target::host::HostError;
 use crate::request_target::{TargetError, query};
 use http::{HeaderValue, StatusCode};
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
 /// Why a request was refused. The codes are part of the public interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -412,7 +413,7 @@ pub struct Denial {
     /// The number of the route that refused; `None` before there was one.
     pub route: Option<usize>,
     /// Within how many seconds a second factor must have been shown, where that is what it lacks.
-    pub max_age: Option<u64>,
+    pub max_age: Option<NonZeroU32>,
     /// What is wrong with the request itself, for the caller; `None` where the reason says it all.
     pub fault: Option<&'static str>,
     /// What an operator should know; for logs, never for the caller.
@@ -516,7 +517,7 @@ impl Denial {
         });
         // As the challenge calls it (RFC 9470, section 3).
         if let (Some(max_age), Some(members)) = (self.max_age, problem.as_object_mut()) {
-            members.insert("max_age".to_owned(), max_age.into());
+            members.insert("max_age".to_owned(), max_age.get().into());
         }
         problem.to_string()
     }

@@ -39,7 +39,7 @@ pub struct Permit<P> {
     /// The target to forward, where the route rewrites it.
     rewritten: Option<Arc<str>>,
     /// The variables of the path that are injected, by number.
-    variables: Vec<(usize, HeaderValue)>,
+    variables: Box<[(usize, HeaderValue)]>,
     upgrade: Upgrade,
     awaits: Awaited,
 }
@@ -94,7 +94,7 @@ impl<P: Deref<Target = Policy>> Permit<P> {
         let is_variable = |inject: &Inject| matches!(inject.value, InjectValue::Path(_));
         let variables = match hit.rule.inject.iter().any(is_variable) {
             true => hit.rule.inject.iter().filter_map(variable).collect(),
-            false => Vec::new(),
+            false => Box::default(),
         };
         let has_any = !objects.is_empty() || listed.is_some();
         let few_have = has_any.then(|| Box::new(FewHave { objects, listed, shadow: None }));
@@ -118,7 +118,7 @@ impl<P: Deref<Target = Policy>> Permit<P> {
             by_superuser: false,
             few_have: Some(Box::new(FewHave { shadow, ..FewHave::default() })),
             rewritten,
-            variables: Vec::new(),
+            variables: Box::default(),
             upgrade,
             awaits: Awaited::Nothing,
         }

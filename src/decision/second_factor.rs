@@ -3,6 +3,7 @@
 use super::matching::Hits;
 use super::{Caller, Denial, Reason};
 use crate::claims::{ClaimName, Claims};
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// What is known of it.
@@ -13,10 +14,10 @@ pub enum SecondFactor {
     Impossible,
     /// It has shown none, and may: a session.
     Missing,
-    /// It has shown one so long ago.
-    Shown(Duration),
+    /// It has shown one so many seconds ago.
+    Shown(u32),
     /// Its claims say it, to whom it is this second (Unix).
-    Claimed(i64),
+    Claimed(u32),
 }
 
 impl SecondFactor {
@@ -24,12 +25,12 @@ impl SecondFactor {
     /// `mfa` (RFC 8176).
     fn age(self, claims: Option<&Claims>) -> Option<Duration> {
         match self {
-            Self::Shown(age) => Some(age),
+            Self::Shown(age) => Some(Duration::from_secs(age.into())),
             Self::Claimed(now) => {
                 let claims = claims?;
                 let methods = claims.texts(&ClaimName::of_value("amr"))?;
                 let at: i64 = claims.text(&ClaimName::of_value("auth_time"))?.parse().ok()?;
-                let age = u64::try_from(now.saturating_sub(at)).unwrap_or_default();
+                let age = u64::try_from(i64::from(now).saturating_sub(at)).unwrap_or_default();
                 methods.iter().any(|method| method == "mfa").then(|| Duration::from_secs(age))
             }
             Self::Impossible | Self::Missing => None,
@@ -49,7 +50,10 @@ pub(super) fn check(hits: &Hits<'_>, caller: &Caller) -> Result<(), Denial> {
             None if caller.second_factor == SecondFactor::Impossible => {
                 return Err(hit.deny(Reason::SecondFactorRequired));
             }
-            _ => return Err(Denial { max_age: Some(within.as_secs()), ..hit.deny(Reason::SecondFactorStale) }),
+            _ => {
+                let max_age = NonZeroU32::new(u32::try_from(within.as_secs()).unwrap_or(u32::MAX));
+                return Err(Denial { max_age, ..hit.deny(Reason::SecondFactorStale) });
+            }
         }
     }
     Ok(())

@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderValue, Request};
 use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Why there is no permit.
 #[derive(Debug)]
@@ -105,11 +105,11 @@ pub struct Paused {
 #[derive(Default)]
 pub struct CredentialFacts {
     /// What was fetched and not looked at yet, and since when it was asked for.
-    pub fetched: Option<(Lookup, Instant)>,
+    pub fetched: Option<Box<(Lookup, Instant)>>,
     /// It is nobody's, and too much of its address was nobody's already.
     pub is_one_too_many: bool,
-    /// Whose it is, a link, who must show a second factor.
-    lacks_second_factor: Option<UserId>,
+    /// It is a link, of somebody who must show a second factor.
+    lacks_second_factor: bool,
     /// Whom it was taken for, and since when.
     believed: Option<(Arc<Known>, Instant)>,
 }
@@ -285,8 +285,10 @@ pub fn evaluate(
                 info.mark(worker, &presented);
                 let authenticated = authenticate(worker, presented, &info.schemes, credential, now);
                 // Who must show a second factor is led to it by a session that is good for nothing else yet.
-                if let Some(user) = credential.lacks_second_factor.take()
-                    && let Some(login) = link_login(worker, info, view.headers, view.target.raw(), user)
+                if credential.lacks_second_factor
+                    && let Some((known, _)) = &credential.believed
+                    && let Some(login) =
+                        link_login(worker, info, view.headers, view.target.raw(), known.snapshot.user.id)
                 {
                     return Err(Interrupt::BeginSession(Box::new(login)));
                 }
@@ -356,7 +358,7 @@ pub(super) fn authenticate(
         Credential::Presented(kind, text) => (kind, text),
     };
     let (found, since) = if let Some(fetched) = facts.fetched.take() {
-        fetched
+        *fetched
     } else if let Some(found) = worker.shared.fact_cache.remembered(kind, &text, now) {
         worker.shard.cache_hits.inc();
         (found, now)
@@ -379,7 +381,10 @@ pub(super) fn authenticate(
                 if kind == Kind::Session {
                     return Err(Denial::new(Reason::SecondFactorMissing).into());
                 }
-                facts.lacks_second_factor = (kind == Kind::Sesame).then_some(known.snapshot.user.id);
+                if kind == Kind::Sesame {
+                    facts.lacks_second_factor = true;
+                    facts.believed = Some((known, since));
+                }
                 return Err(Denial::new(Reason::SecondFactorRequired).into());
             }
             if kind.is_session() {
@@ -396,11 +401,12 @@ pub(super) fn authenticate(
             let now = || worker.shared.fact_cache.versions().unix_seconds();
             let second_factor = match (kind, known.proof) {
                 (_, Some(proof)) => {
-                    let age = u64::try_from(now().saturating_sub(proof.at)).unwrap_or_default();
-                    SecondFactor::Shown(Duration::from_secs(age))
+                    // Where the clock went back, it was now.
+                    let age = now().saturating_sub(proof.at).max(0);
+                    SecondFactor::Shown(u32::try_from(age).unwrap_or(u32::MAX))
                 }
                 (Kind::Session, None) => SecondFactor::Missing,
-                (Kind::Jwt, None) => SecondFactor::Claimed(now()),
+                (Kind::Jwt, None) => u32::try_from(now()).map_or(SecondFactor::Impossible, SecondFactor::Claimed),
                 _ => SecondFactor::Impossible,
             };
             let user = Some(Arc::clone(&known.snapshot));

@@ -4,9 +4,10 @@ use crate::decision::{Denial, Reason};
 use bytes::Bytes;
 use http::StatusCode;
 use std::cell::RefCell;
+use std::num::NonZeroU32;
 
 /// What makes a body another one.
-type Key = (Reason, StatusCode, Option<&'static str>, Option<u64>);
+type Key = (Reason, StatusCode, Option<&'static str>, Option<NonZeroU32>);
 
 /// Bodies that were written before.
 #[derive(Debug, Default)]

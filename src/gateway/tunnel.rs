@@ -191,7 +191,7 @@ async fn may_go_on(exchange: &Exchange, asked: &Request<()>) -> bool {
                     Some(snapshot) => worker.shared.identity.wanted_again(query, snapshot.user.id),
                     None => query,
                 };
-                credential.fetched = Some(find_out(&worker.shared, &query).await);
+                credential.fetched = Some(Box::new(find_out(&worker.shared, &query).await));
             }
             Err(Interrupt::Needs(Need::Organization(key))) => {
                 match worker.shared.fact_cache.organization(&key, now).await {

@@ -138,9 +138,9 @@ impl Request {
         self
     }
 
-    const fn second_factor(&self) -> SecondFactor {
+    fn second_factor(&self) -> SecondFactor {
         match (self.mfa, self.session) {
-            (Some(age), _) => SecondFactor::Shown(age),
+            (Some(age), _) => SecondFactor::Shown(u32::try_from(age.as_secs()).unwrap_or(u32::MAX)),
             (None, true) => SecondFactor::Missing,
             (None, false) => SecondFactor::Impossible,
         }

@@ -281,7 +281,7 @@ fn caller(line: &AccessLine<'_>, was: Verdict, people: &mut dyn People) -> Resul
         (Some(id), _) => match people.user(id) {
             // Lines do not say when it was shown: see [`unknown`].
             Some(user) => {
-                let second_factor = SecondFactor::Shown(Duration::ZERO);
+                let second_factor = SecondFactor::Shown(0);
                 Ok(Some(Caller { second_factor, ..Caller::of(Some(&user)) }))
             }
             None => Err("a user who is not in the directory"),

@@ -160,9 +160,9 @@ pub(crate) async fn in_their_language(request: Request, next: Next) -> Response 
     let language = Language::asked(request.headers());
     let mut response = LANGUAGE.scope(language, next.run(request)).await;
     let headers = response.headers_mut();
-    if headers.get(header::CONTENT_TYPE).is_some_and(|media| media.as_bytes().starts_with(b"text/html")) {
+    // Pages have a policy; what else is HTML is a sentence for programs.
+    if headers.contains_key(header::CONTENT_SECURITY_POLICY) {
         headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
-        headers.append(header::VARY, HeaderValue::from_static("Accept-Language"));
     }
     response
 }

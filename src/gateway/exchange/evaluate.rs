@@ -302,7 +302,7 @@ impl Exchange {
                 let (found, is_one_too_many) = self.find_out(&worker, &query).await;
                 if let Some(paused) = &mut self.paused {
                     paused.credential.is_one_too_many = is_one_too_many;
-                    paused.credential.fetched = Some(found);
+                    paused.credential.fetched = Some(Box::new(found));
                 }
             }
         }
@@ -328,7 +328,7 @@ impl Exchange {
                 }
                 Err(Interrupt::Needs(Need::Credential(query))) => {
                     let (found, is_one_too_many) = self.find_out(&worker, &query).await;
-                    (credential.is_one_too_many, credential.fetched) = (is_one_too_many, Some(found));
+                    (credential.is_one_too_many, credential.fetched) = (is_one_too_many, Some(Box::new(found)));
                     // What was fetched took time, in which a proof may have ended.
                     now = crate::clock::monotonic();
                 }

@@ -170,7 +170,15 @@ fn forms_of_other_origins_and_of_earlier_logins_change_nothing() {
 fn a_history_says_that_the_audit_log_is_off() {
     let gate = super::gate_with("admin_ui: on\naudit: off\n", "");
     let mut browser = browser(&gate, "su");
-    let history = browser.get(&at(&format!("user/{}/history/", id(&gate, "uA")))).text();
+    let made = ask(
+        &gate,
+        Who::su,
+        "POST",
+        "user/",
+        &json!({ "username": "nina", "email": "nina@acme.example", "password": "s3cret-word-n" }),
+    )
+    .json();
+    let history = browser.get(&at(&format!("user/{}/history/", made["id"].as_str().unwrap()))).text();
     assert!(history.contains("The audit log is off") && !history.contains("nothing here yet"), "{history}");
 }
 
@@ -214,6 +222,12 @@ fn owners_and_superusers_stay_what_they_are() {
 
 const SEND: &str = "form.card button[type=submit]";
 
+/// Ticks a box: no other page comes of that.
+fn tick(browser: &mut Chromium, selector: &str) {
+    let script = format!("(it => (it?.click(), !!it))(document.querySelector('{selector}'))");
+    assert_eq!(browser.eval(&script), true, "there is no {selector} on {}", browser.url());
+}
+
 #[test]
 fn an_operator_works_without_scripts() {
     let gate = with_managers();
@@ -254,7 +268,7 @@ fn an_operator_works_without_scripts() {
     browser.open_page(&user);
     assert!(browser.text().contains("member"), "{}", browser.text());
     browser.click("section .row-actions a[href$='?_form=edit']");
-    browser.click("[name=is_admin]");
+    tick(&mut browser, "[name=is_admin]");
     browser.click(SEND);
     browser.open_page(&user);
     assert!(browser.text().contains("manager"), "{}", browser.text());
@@ -267,7 +281,7 @@ fn an_operator_works_without_scripts() {
 
     // Several at once, from the list.
     browser.open_page(&url(&gate, "/postern/user/?search=nina"));
-    browser.click("td.pick input");
+    tick(&mut browser, "td.pick input");
     browser.click(".several button[value=deactivate]");
     assert!(browser.text().contains("Deactivate one user?") && browser.text().contains("nina"), "{}", browser.text());
     browser.click(SEND);

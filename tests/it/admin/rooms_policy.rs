@@ -249,7 +249,7 @@ fn dashboards_and_operations_say_what_is() {
     assert!(text.contains(&format!("<p class=\"figure\">{users}</p>")), "{users}: {text}");
     for word in [
         "<svg class=\"chart\"",
-        "refused (below)",
+        "Let through and refused",
         "org_foreign",
         "New users as a table",
         "Revocation lag",

@@ -17,7 +17,7 @@ fn logged_in<'g>(gate: &'g Gate, name: &str) -> Browser<'g> {
 
 /// A session is good for nothing but to show a second factor, and to end.
 fn lacks(browser: &mut Browser<'_>) {
-    eventually("it is refused", || (browser.get("/me/x").code() == "second_factor_missing").then_some(()));
+    eventually("it is refused", || browser.get("/me/x").refuses("second_factor_missing").then_some(()));
     let refused = browser.get("/me/x");
     let challenge = "Bearer error=\"insufficient_user_authentication\"";
     assert_eq!((refused.status, refused.header("www-authenticate")), (401, Some(challenge)));
@@ -53,7 +53,7 @@ fn who_becomes_staff_or_a_member_sets_an_app_up_before_their_session_goes_on() {
     // The cookie of before is nobody's: whoever copied it has shown nothing.
     let mut copied = Browser::of(&gate);
     copied.cookies = before;
-    eventually("it has ended", || (copied.get("/me/x").code() == "credentials_invalid").then_some(()));
+    eventually("it has ended", || copied.get("/me/x").refuses("credentials_invalid").then_some(()));
     assert_eq!(gate.postern.query("SELECT count(*) || '' FROM sessions"), "1");
 
     // Another session of hers has shown nothing, whether it began before or comes by a link.

@@ -40,7 +40,7 @@ fn a_session_shows_its_second_factor_once_more_where_a_route_wants_it_lately() {
 
     // It grows old for these routes, and for no others.
     gate.postern.sql("UPDATE sessions SET factor_at = factor_at - 901");
-    eventually("it is too old", || (lena.get("/safe/x").code() == STALE).then_some(()));
+    eventually("it is too old", || lena.get("/safe/x").refuses(STALE).then_some(()));
     assert_eq!(lena.whoami(), 200);
     assert_eq!(lena.ask("POST", "/safe/x", Some(&[("a", "b")])).code(), STALE);
     let at = format!("{CODE}?next=/safe/x");

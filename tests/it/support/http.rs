@@ -85,6 +85,11 @@ impl Answer {
     }
 
     /// The stable code of a refusal; the rest of the problem is checked on the way (RFC 9457).
+    /// Whether it is a refusal of this code.
+    pub fn refuses(&self, code: &str) -> bool {
+        self.status >= 400 && self.code() == code
+    }
+
     pub fn code(&self) -> String {
         assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         let problem = self.json();

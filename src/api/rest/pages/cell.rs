@@ -83,8 +83,7 @@ fn change(of: &Node) -> Vec<Piece> {
         }
     };
     let label = words(of.get("field").and_then(Node::text).unwrap_or_default());
-    let (before, after) = (Piece { label, ..text("before") }, text("after"));
-    vec![before, Piece::new("→".to_owned(), Kind::Text), after]
+    vec![Piece { label, ..text("before") }, Piece { label: "now".to_owned(), ..text("after") }]
 }
 
 fn pieces(call: &Call, name: &str, node: &Node) -> Vec<Piece> {

@@ -6,6 +6,7 @@ use super::cell::{Cell, words};
 use super::node::Node;
 use super::page::Anchor;
 use super::sent::Intent;
+use crate::api::words::{fill, t};
 use crate::compat::openwisp::negotiate::query;
 use crate::directory::{Field, FieldType, Kind};
 use form_urlencoded::Serializer;
@@ -233,7 +234,8 @@ impl Filters {
         let sorted = listed.iter().filter(|field| field.sort).flat_map(|field| {
             let way = |sign: &str, told: &str| {
                 let value = format!("{sign}{}", field.name);
-                (value.clone(), format!("{}, {told}", words(field.name)), value == now)
+                let label = fill(&format!("{{0}}, {told}"), t(&words(field.name)));
+                (value.clone(), label, value == now)
             };
             [way("", "ascending"), way("-", "descending")]
         });

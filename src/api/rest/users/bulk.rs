@@ -50,7 +50,7 @@ fn asked(call: &Call) -> (Option<Action>, Vec<UserId>) {
     let pairs = query(call.request.uri.query()).unwrap_or_default();
     let of = |name: &'static str| pairs.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str());
     let users = of("users").filter_map(keys::uuid).map(UserId).take(MOST_AT_ONCE).collect();
-    (of("action").last().and_then(Action::named), users)
+    (of("action").next_back().and_then(Action::named), users)
 }
 
 /// The same, with those of them whom who asks sees.

@@ -20,19 +20,21 @@ fn targets(gate: &Gate) -> Vec<String> {
             && content["application/json"].is_object()
             && content["text/html"].is_object()
     });
-    let filled = read.map(|(path, _)| {
+    let its_token = first(&format!("user/{user}/token/"));
+    // Nobody is logged in here by a page.
+    let filled = read.filter(|(path, _)| !path.contains("{session}")).map(|(path, _)| {
         let path = path.trim_start_matches("/api/v1/users/");
         let number = if path.starts_with("permission") { &permission } else { &group };
         let path = match path {
-            "super-role/{role}/" => path.replace("{role}", &super_role),
-            "me/token/{id}/" => path.replace("{id}", &token),
+            path if path.starts_with("super-role/{role}/") => path.replace("{role}", &super_role),
+            path if path.starts_with("me/token/{id}/") => path.replace("{id}", &token),
             path if path.starts_with("organization/") => path.replace("{id}", ORG_A).replace("{role}", &role),
             path if path.starts_with("user/{id}/email/") => {
                 path.replace("{id}", &id(gate, "mA")).replace("{number}", &email)
             }
             path => path.replace("{id}", &user).replace("{number}", number),
         };
-        path.replace("{user}", &user)
+        path.replace("{user}", &user).replace("{organization}", ORG_A).replace("{token}", &its_token)
     });
     filled.collect()
 }
