@@ -38,7 +38,7 @@ pub struct Visit {
     pub csrf: CsrfToken,
     /// Its path is the one below the prefix.
     pub request: Arc<Parts>,
-    /// What its form says, behind [`forms`]; the form is one of ours.
+    /// What its form says, behind `forms`; the form is one of ours.
     pub form: Arc<Fields>,
     /// The body that the form was read from.
     pub body: Bytes,
@@ -80,7 +80,7 @@ pub struct Arrival {
     pub asker: Option<Arc<Snapshot>>,
 }
 
-/// Handlers take the visit itself: behind [`enter`] it is always there.
+/// Handlers take the visit itself: behind `enter` it is always there.
 impl<S: Send + Sync> FromRequestParts<S> for Visit {
     type Rejection = StatusCode;
 

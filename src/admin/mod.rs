@@ -101,7 +101,7 @@ impl Default for Kept {
 }
 
 impl Admin {
-    /// Where a page is; its path is written as in [`router`], `/policy/`.
+    /// Where a page is; its path is written as in `router`, `/policy/`.
     #[must_use]
     pub fn at(&self, path: &str) -> String {
         format!("{}{}", self.prefix, path.trim_start_matches('/'))

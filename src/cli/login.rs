@@ -22,7 +22,7 @@ use std::time::Duration;
 /// Which server, and how it is verified.
 #[derive(Debug, clap::Args)]
 pub struct Server {
-    /// Where its identity API is: https://id.example.com, or with its prefix, https://id.example.com/users/
+    /// Where its identity API is: `https://id.example.com`, or with its prefix, `https://id.example.com/users/`
     #[arg(long, value_name = "URL")]
     server: String,
     /// PEM: certificates that it is verified with, in the place of the public ones

@@ -1,7 +1,7 @@
 //! What pages say, in the language of who reads it: English, Italian, German or Spanish, as their browser asks.
 //!
 //! Texts are written in English where they are said, and looked up here when they are shown (`{{ "Log in"|t }}` in templates): a
-//! catalog in gettext's format maps them ([`catalog`]). A text without a translation is shown as it is. What programs read stays English.
+//! catalog in gettext's format maps them (`catalog`). A text without a translation is shown as it is. What programs read stays English.
 
 mod catalog;
 
