@@ -4,7 +4,7 @@ use super::gate::Visit;
 use crate::api::error::ApiError;
 use crate::decision::Reason;
 use crate::directory::{DirectoryError, ExportedUser, MOST_AT_ONCE};
-use crate::export::{Column, Written, csv};
+use crate::export::{self, Column, csv};
 use crate::id::UserId;
 use axum::response::{IntoResponse, Response};
 use form_urlencoded::parse;
@@ -12,22 +12,8 @@ use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use uuid::Uuid;
 
-/// What is in it: no password, and of others nothing.
-const COLUMNS: [&str; 13] = [
-    "id",
-    "username",
-    "email",
-    "first_name",
-    "last_name",
-    "is_staff",
-    "is_active",
-    "date_joined",
-    "expiration_date",
-    "phone_number",
-    "birth_date",
-    "location",
-    "language",
-];
+/// What is not in it of the usual columns: no password, and of others nothing.
+const LEFT_OUT: [&str; 3] = ["password", "notes", "organizations"];
 
 pub(super) async fn answer(visit: Visit) -> Response {
     if visit.request.method != Method::GET {
@@ -44,7 +30,8 @@ pub(super) async fn answer(visit: Visit) -> Response {
         }
         Err(_) => return visit.refused(&ApiError::Unavailable),
     };
-    let columns: Vec<Column> = COLUMNS.iter().filter_map(|name| Column::new(name, &Written::default()).ok()).collect();
+    let columns: Vec<Column> =
+        export::usual().into_iter().filter(|column| !LEFT_OUT.contains(&&*column.name)).collect();
     let mut file = Vec::new();
     let header: Vec<String> = columns.iter().map(|column| column.header().to_owned()).collect();
     let rows = users.into_iter().map(|user| {

@@ -2,7 +2,7 @@
 //! at letters follow links.
 
 use super::error::ApiError;
-use super::page::{self, Visitor};
+use super::page::{self, ALLOW, STALE, Visitor};
 use super::password::reset_page::{notice, parts};
 use super::words::filters;
 use super::{Api, Client};
@@ -15,8 +15,6 @@ use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 use std::sync::Arc;
 
-const ALLOW: &str = "GET, HEAD, POST";
-const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 const GONE: (&str, &str) =
     ("This link is not good", "It is too old, is not complete, or the address has been changed. Ask for another one.");
 const DONE: (&str, &str) = ("Your e-mail address is confirmed", "You may close this page.");
@@ -46,8 +44,8 @@ pub async fn answer(
 
 async fn respond(api: &Api, client: Client, link: &str, request: Request) -> Response {
     let (head, body) = request.into_parts();
-    if ![Method::GET, Method::HEAD, Method::POST].contains(&head.method) {
-        return ApiError::Method(head.method.to_string()).answer(api, ALLOW);
+    if let Some(refused) = page::other_method(api, &head.method) {
+        return refused;
     }
     let Some(leave) = api.login.limits().ask(client.0).await else {
         return notice(api, StatusCode::TOO_MANY_REQUESTS, BUSY);

@@ -4,7 +4,7 @@
 //! of before, and a password that is too old begins one that is good for choosing a new one alone.
 
 use super::error::ApiError;
-use super::page::{self, Account, Visitor};
+use super::page::{self, ALLOW, Account, STALE, Visitor};
 use super::paths::{LOGIN, PASSKEY, PROVIDERS, SECOND_FACTOR};
 use super::second_factor::{Pending, Step, go_in, onwards};
 use super::trusted_login;
@@ -28,10 +28,8 @@ use http::{Method, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
 
-const ALLOW: &str = "GET, HEAD, POST";
 const WRONG: &str = "Nobody can log in with this. Check what you typed, and try again.";
 const MISSING: &str = "Fill in both fields.";
-const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 const BUSY: &str = "Nobody can log in at this moment. Try again in a few seconds.";
 
 /// The form, and what it was sent with.

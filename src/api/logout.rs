@@ -1,7 +1,7 @@
 //! `/api/v1/users/logout/`: a session ends, where its owner says so by a form of ours; a mere link ends nothing.
 
 use super::error::ApiError;
-use super::page::{self, Account, Visitor};
+use super::page::{self, ALLOW, Account, Visitor};
 use super::paths::LOGOUT;
 use super::{Api, Client};
 use crate::compat::openwisp::body;
@@ -13,7 +13,6 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use std::sync::Arc;
 
-const ALLOW: &str = "GET, HEAD, POST";
 const STALE: &str = "This form was open for too long. Try again.";
 const BUSY: &str = "You are still logged in: nobody can log out at this moment. Try again in a few seconds.";
 

@@ -4,7 +4,7 @@
 //! somebody else can have a browser send the cookie, but not the form's field. What a form carries besides is text of the
 //! browser's, escaped in the page, and `local` where it says where to go on.
 
-use super::error::tell_limit;
+use super::error::{ApiError, tell_limit};
 use super::paths::{ACCOUNT, LOGIN, LOGOUT};
 use super::who::{self, Authenticated};
 use super::words::filters;
@@ -17,8 +17,8 @@ use crate::request_target::Target;
 use askama::Template;
 use axum::response::{IntoResponse, Response};
 use data_encoding::BASE64;
-use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Method, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
@@ -26,6 +26,10 @@ use std::time::Duration;
 
 /// The one style sheet. It stands in every page, and the page's policy names it by its digest.
 pub(super) const STYLE: &str = include_str!("templates/style.css");
+/// What a page with a form takes.
+pub(super) const ALLOW: &str = "GET, HEAD, POST";
+/// What is said where a form is none that this browser was shown.
+pub(super) const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 /// How long a form may lie open, in seconds.
 const FORM_AGE: u32 = 3600;
 /// Longest way to go on, in bytes.
@@ -52,6 +56,12 @@ pub(super) fn policy_with_script() -> HeaderValue {
 /// What a page's policy is.
 pub(super) fn policy() -> HeaderValue {
     POLICY.clone()
+}
+
+/// Refuses the methods that a page with a form does not take.
+pub(super) fn other_method(api: &Api, method: &Method) -> Option<Response> {
+    let is_taken = [Method::GET, Method::HEAD, Method::POST].contains(method);
+    (!is_taken).then(|| ApiError::Method(method.to_string()).answer(api, ALLOW))
 }
 
 /// A browser, as its cookies tell it.

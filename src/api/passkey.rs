@@ -5,7 +5,7 @@
 
 use super::assets;
 use super::error::ApiError;
-use super::page::{self, Visitor};
+use super::page::{self, ALLOW, STALE, Visitor};
 use super::paths::{LOGIN, PASSKEY, SECOND_FACTOR};
 use super::second_factor::{Pending, Stage};
 use super::standing::Standing;
@@ -31,8 +31,6 @@ use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use std::time::Duration;
 
-const ALLOW: &str = "GET, HEAD, POST";
-const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 const WRONG: &str = "Nobody can log in with this passkey.";
 const COPIED: &str =
     "This passkey has been used elsewhere since: there may be a copy of it. Log in in another way, and remove it.";
@@ -82,16 +80,13 @@ impl From<StoreError> for Refused {
 pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(passkeys) = &api.passkeys else { return ApiError::NoRoute.answer(&api, "") };
-    if ![Method::GET, Method::HEAD, Method::POST].contains(&parts.method) {
-        return ApiError::Method(parts.method.to_string()).answer(&api, ALLOW);
+    if let Some(refused) = page::other_method(&api, &parts.method) {
+        return refused;
     }
     let visitor = Visitor::of(&api, &parts.headers);
     let pending = match Pending::of(&api, &visitor).await {
         Ok(pending) => pending,
-        Err(error) => {
-            tracing::warn!(%error, "the first step of a login cannot be looked at");
-            return ApiError::Unavailable.answer(&api, ALLOW);
-        }
+        Err(refused) => return refused,
     };
     let known = match pending {
         Some(pending) => Some((pending.user, Stage::Login(pending))),

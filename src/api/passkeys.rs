@@ -4,7 +4,7 @@
 use super::assets;
 use super::error::ApiError;
 use super::factor_letter;
-use super::page::{self, Visitor};
+use super::page::{self, ALLOW, STALE, Visitor};
 use super::passkey::{bytes, with_script};
 use super::paths::{ACCOUNT, LOGIN, PASSKEYS, SECOND_FACTOR};
 use super::standing::{Doubt, Lacks, NOT_YOURS, Standing, TOO_OLD};
@@ -35,8 +35,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-const ALLOW: &str = "GET, HEAD, POST";
-const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 const NAME: &str = "The name of a passkey has 1 to 200 characters.";
 const UNFIT: &str = "This passkey cannot be used here. Try again, or take another device.";
 const TAKEN: &str = "This passkey is somebody's already.";
@@ -108,8 +106,8 @@ fn said(problem: &str) -> Refused {
 pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(settings) = &api.passkeys else { return ApiError::NoRoute.answer(&api, "") };
-    if ![Method::GET, Method::HEAD, Method::POST].contains(&parts.method) {
-        return ApiError::Method(parts.method.to_string()).answer(&api, ALLOW);
+    if let Some(refused) = page::other_method(&api, &parts.method) {
+        return refused;
     }
     let visitor = Visitor::of(&api, &parts.headers);
     let here = api.links.at(PASSKEYS);

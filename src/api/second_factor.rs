@@ -6,7 +6,7 @@
 use super::error::ApiError;
 use super::factor_letter;
 use super::login::note_login;
-use super::page::{self, Visitor};
+use super::page::{self, ALLOW, STALE, Visitor};
 use super::paths::{LOGIN, LOGOUT, PASSKEY, SECOND_FACTOR};
 use super::standing::{Doubt, Lacks, NOT_YOURS, Standing, TOO_OLD};
 use super::words::filters;
@@ -32,10 +32,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use uuid::Uuid;
 
-const ALLOW: &str = "GET, HEAD, POST";
 /// How long the second step may take, in seconds.
 const PATIENCE: u32 = 300;
-const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 const WRONG: &str = "This is not the code of this moment, or it has been used already.";
 const BY_LINK: &str = "Nobody sets up an app with a login link alone. Log out, and log in in another way.";
 const BUSY: &str = "No code can be looked at in this moment. Try again in a few seconds.";
@@ -74,8 +72,16 @@ impl Pending {
         (clock::unix_seconds() < i64::from_be_bytes(*expires_at)).then_some((pending, *password))
     }
 
-    /// That of a browser, where it is good still: it ends with the password that it was begun with, and with its user.
-    pub async fn of(api: &Api, visitor: &Visitor) -> Result<Option<Self>, StoreError> {
+    /// That of a browser, where it is good still, or the answer that says that nobody can tell.
+    pub async fn of(api: &Api, visitor: &Visitor) -> Result<Option<Self>, Response> {
+        Self::find(api, visitor).await.map_err(|error| {
+            tracing::warn!(%error, "the first step of a login cannot be looked at");
+            ApiError::Unavailable.answer(api, ALLOW)
+        })
+    }
+
+    /// It ends with the password that it was begun with, and with its user.
+    async fn find(api: &Api, visitor: &Visitor) -> Result<Option<Self>, StoreError> {
         let opened = visitor.pending.as_deref().and_then(|cookie| Self::open(&api.seal, cookie));
         let Some((pending, password)) = opened else { return Ok(None) };
         let Some(found) = api.store.revocation(&UserKey::Id(pending.user)).await? else { return Ok(None) };
@@ -271,16 +277,13 @@ impl From<StoreError> for Refused {
 pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let Some(factors) = &api.second_factors else { return ApiError::NoRoute.answer(&api, "") };
-    if ![Method::GET, Method::HEAD, Method::POST].contains(&parts.method) {
-        return ApiError::Method(parts.method.to_string()).answer(&api, ALLOW);
+    if let Some(refused) = page::other_method(&api, &parts.method) {
+        return refused;
     }
     let visitor = Visitor::of(&api, &parts.headers);
     let pending = match Pending::of(&api, &visitor).await {
         Ok(pending) => pending,
-        Err(error) => {
-            tracing::warn!(%error, "the first step of a login cannot be looked at");
-            return ApiError::Unavailable.answer(&api, ALLOW);
-        }
+        Err(refused) => return refused,
     };
     let next = query::single(parts.uri.query(), "next").ok().flatten().unwrap_or_default();
     let next = page::local(&next).unwrap_or_default().to_owned();

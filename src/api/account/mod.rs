@@ -6,7 +6,7 @@ mod emails;
 mod profile;
 
 use super::error::ApiError;
-use super::page::{self, Visitor};
+use super::page::{self, ALLOW, STALE, Visitor};
 use super::paths::{ACCOUNT, LOGIN, PASSKEYS, SECOND_FACTOR};
 use super::standing::Standing;
 use super::words::{filters, moment};
@@ -27,10 +27,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use uuid::Uuid;
 
-const ALLOW: &str = "GET, HEAD, POST";
 /// Tokens that are shown, at most.
 const MOST: usize = 100;
-const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 const GONE: &str = "It is not there any more.";
 const NAME: &str = "The name of a token has 1 to 200 characters.";
 const BUSY: &str = "Your account cannot be looked at in this moment. Try again in a few seconds.";
@@ -137,8 +135,8 @@ impl From<DirectoryError> for Refused {
 /// Answers a request of any method.
 pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if ![Method::GET, Method::HEAD, Method::POST].contains(&parts.method) {
-        return ApiError::Method(parts.method.to_string()).answer(&api, ALLOW);
+    if let Some(refused) = page::other_method(&api, &parts.method) {
+        return refused;
     }
     let visitor = Visitor::of(&api, &parts.headers);
     let here = api.links.at(ACCOUNT);

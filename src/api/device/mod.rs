@@ -6,7 +6,7 @@
 pub mod code;
 
 use super::error::ApiError;
-use super::page::{self, Visitor};
+use super::page::{self, ALLOW, STALE, Visitor};
 use super::paths::{DEVICE, LOGIN};
 use super::second_factor::{self, is_let_in};
 use super::words::{filters, moment};
@@ -42,7 +42,6 @@ const PATIENCE: i64 = 600;
 pub const CLIENT: &str = "postern";
 /// The grant of a device (RFC 8628, 3.4).
 pub const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
-const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 const WRONG: &str = "Nobody waits for this code. Look at it once more, or begin again on the device.";
 const BUSY: &str = "No device can be let in at this moment. Try again in a few seconds.";
 
@@ -310,13 +309,11 @@ impl From<StoreError> for Refused {
     }
 }
 
-const ALLOW: &str = "GET, HEAD, POST";
-
 /// The page on which somebody lets a device in.
 pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if ![Method::GET, Method::HEAD, Method::POST].contains(&parts.method) {
-        return ApiError::Method(parts.method.to_string()).answer(&api, ALLOW);
+    if let Some(refused) = page::other_method(&api, &parts.method) {
+        return refused;
     }
     let visitor = Visitor::of(&api, &parts.headers);
     let typed = query::single(parts.uri.query(), "code").ok().flatten().unwrap_or_default();

@@ -1,10 +1,9 @@
 //! The page on which who has forgotten their password asks for a link. What it says then is the same whoever is meant.
 
 use super::super::error::ApiError;
-use super::super::page::{self, Visitor};
+use super::super::page::{self, ALLOW, STALE, Visitor};
 use super::super::{Api, Client, login};
 use super::letter;
-use super::page::{ALLOW, STALE};
 use super::reset_page::notice;
 use crate::api::words::filters;
 use crate::compat::openwisp::body;

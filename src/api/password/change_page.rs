@@ -2,12 +2,11 @@
 //!
 //! Limits and checks are those of the endpoint beside it. The session goes on under a new cookie, all others end.
 
-use super::super::error::ApiError;
-use super::super::page::{self, Visitor};
+use super::super::page::{self, ALLOW, Visitor};
 use super::super::paths::LOGIN;
 use super::super::who::Authenticated;
 use super::super::{Api, Client};
-use super::page::{ALLOW, Filled, Form, Problem, show};
+use super::page::{Filled, Form, Problem, show};
 use super::renew;
 use crate::request_target::query;
 use axum::extract::{Extension, Request, State};
@@ -25,8 +24,8 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
     let visitor = Visitor::of(&api, &parts.headers);
     let next = query::single(parts.uri.query(), "next").ok().flatten().unwrap_or_default();
     let next = page::local(&next).unwrap_or_default().to_owned();
-    if ![Method::GET, Method::HEAD, Method::POST].contains(&parts.method) {
-        return ApiError::Method(parts.method.to_string()).answer(&api, ALLOW);
+    if let Some(refused) = page::other_method(&api, &parts.method) {
+        return refused;
     }
     let here = api.links.change();
     let Some(person) = visitor.person(&api, client.0).await else {

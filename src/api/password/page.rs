@@ -2,7 +2,7 @@
 
 use super::super::Api;
 use super::super::error::ApiError;
-use super::super::page::{self, Visitor};
+use super::super::page::{self, ALLOW, STALE, Visitor};
 use super::{MISMATCH, Refused};
 use crate::api::words::filters;
 use crate::compat::openwisp::body;
@@ -15,10 +15,8 @@ use http::StatusCode;
 use http::request::Parts;
 use std::time::Duration;
 
-pub(super) const ALLOW: &str = "GET, HEAD, POST";
 const MISSING: &str = "Fill in all fields.";
 const LONG: &str = "A password has at most 128 characters.";
-pub(super) const STALE: &str = "This form was open for too long, or your browser sends no cookies. Try again.";
 const BUSY: &str = "No password can be changed at this moment. Try again in a few seconds.";
 const WRONG: &str = "Your old password was entered incorrectly. Please enter it again.";
 const LATE: &str = "Your password has just been changed by somebody else.";

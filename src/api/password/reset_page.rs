@@ -3,11 +3,11 @@
 //! The link is in the page's address, so the address goes nowhere: no referrer, no script, nothing from elsewhere, and no log.
 
 use super::super::error::ApiError;
-use super::super::page::{self, Visitor};
+use super::super::page::{self, ALLOW, Visitor};
 use super::super::paths::{ACCOUNT, LOGIN};
 use super::super::{Api, Client};
 use super::confirm;
-use super::page::{ALLOW, Filled, Form, Problem, show};
+use super::page::{Filled, Form, Problem, show};
 use super::renew;
 use crate::api::words::filters;
 use crate::directory::StoreError;
@@ -62,8 +62,8 @@ pub async fn answer(
 
 async fn respond(api: &Api, client: Client, link: &str, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if ![Method::GET, Method::HEAD, Method::POST].contains(&parts.method) {
-        return ApiError::Method(parts.method.to_string()).answer(api, ALLOW);
+    if let Some(refused) = page::other_method(api, &parts.method) {
+        return refused;
     }
     let Some(leave) = api.login.limits().ask(client.0).await else {
         return notice(api, StatusCode::TOO_MANY_REQUESTS, BUSY);
