@@ -4,93 +4,22 @@
 //! it, `gateway` writes its header values. Values that go into headers are encoded once, when the snapshot is made, and not
 //! once a request.
 
+mod fields;
 mod object;
+mod permissions;
 mod scope;
+mod value;
 
+pub use fields::{FieldValue, UserFields};
 pub use object::{Column, Object};
+pub use permissions::{Grants, Permissions, Place};
 pub use scope::{MOST as MOST_IN_A_SCOPE, Scope};
+pub use value::{Value, header_value};
 
 use crate::id::{OrgId, UserId};
 use http::HeaderValue;
 use std::borrow::Cow;
 use std::sync::Arc;
-
-/// A value that a policy may inject: its text, and the same as a header value.
-///
-/// The header value is percent-encoded where needed, so that no text can end the header or start another (RFC 9110, 5.5).
-/// Nearly always both are the same bytes, which are then kept once: there is one of these for each user in memory.
-#[derive(Clone)]
-pub struct Value(Kept);
-
-#[derive(Clone)]
-enum Kept {
-    /// The header value is the text.
-    Plain(HeaderValue),
-    /// The header value is an encoding of the text.
-    Encoded(Box<(HeaderValue, Box<str>)>),
-}
-
-impl Value {
-    /// Keeps `text` and encodes it for a header.
-    #[must_use]
-    pub fn new(text: impl AsRef<str>) -> Self {
-        let text = text.as_ref();
-        let header = header_value(text);
-        let same = header.as_bytes() == text.as_bytes();
-        Self(if same { Kept::Plain(header) } else { Kept::Encoded(Box::new((header, text.into()))) })
-    }
-
-    /// The text as the store has it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match &self.0 {
-            // What was kept as plain is ASCII.
-            Kept::Plain(header) => header.to_str().unwrap_or_default(),
-            Kept::Encoded(both) => &both.1,
-        }
-    }
-
-    /// The encoded header value; a clone shares its bytes.
-    #[must_use]
-    pub fn header(&self) -> &HeaderValue {
-        match &self.0 {
-            Kept::Plain(header) => header,
-            Kept::Encoded(both) => &both.0,
-        }
-    }
-}
-
-impl std::fmt::Debug for Value {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.as_str().fmt(f)
-    }
-}
-
-/// Encodes any text as a header value: visible ASCII and inner blanks stay, everything else is percent-encoded UTF-8.
-///
-/// `%` is always encoded, so that two texts never give one value, and so is the comma, so that a recipient that splits
-/// lists sees one element.
-#[must_use]
-pub fn header_value(text: &str) -> HeaderValue {
-    const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let edge_blank = text.starts_with(' ') || text.ends_with(' ');
-    let plain = |b: u8| match b {
-        b' ' => !edge_blank,
-        b'%' | b',' => false,
-        _ => b.is_ascii_graphic(),
-    };
-    let mut out = Vec::with_capacity(text.len());
-    for b in text.bytes() {
-        if plain(b) {
-            out.push(b);
-        } else {
-            let digit = |n: u8| HEX.get(usize::from(n)).copied().unwrap_or(b'0');
-            out.extend([b'%', digit(b >> 4), digit(b & 15)]);
-        }
-    }
-    // Only graphic ASCII and inner blanks are left, which every header value may hold.
-    HeaderValue::from_maybe_shared(bytes::Bytes::from(out)).unwrap_or_else(|_| HeaderValue::from_static(""))
-}
 
 /// How high somebody stands in an organization. The order is the power: `Member < Manager < Owner`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -199,70 +128,6 @@ impl Home {
     }
 }
 
-/// Fields of a user that the installation declares, by name.
-#[derive(Clone, Debug)]
-pub struct UserFields {
-    json: Box<str>,
-    all: Box<[(Box<str>, FieldValue)]>,
-}
-
-/// A field's value.
-#[derive(Clone, Debug)]
-pub enum FieldValue {
-    /// Texts, and dates.
-    Text(Value),
-    Number(i64, HeaderValue),
-    Flag(bool),
-}
-
-impl UserFields {
-    /// Reads what is kept; `None` where that is nothing.
-    #[must_use]
-    pub fn parse(json: &str) -> Option<Box<Self>> {
-        if json == "{}" {
-            return None;
-        }
-        let kept: std::collections::BTreeMap<String, serde_json::Value> = serde_json::from_str(json).ok()?;
-        let value = |value: &serde_json::Value| match value {
-            serde_json::Value::String(text) => Some(FieldValue::Text(Value::new(text))),
-            serde_json::Value::Bool(flag) => Some(FieldValue::Flag(*flag)),
-            serde_json::Value::Number(number) => number.as_i64().map(|n| FieldValue::Number(n, n.into())),
-            _ => None,
-        };
-        let all = kept.iter().filter_map(|(name, kept)| Some((name.as_str().into(), value(kept)?))).collect();
-        Some(Box::new(Self { json: json.into(), all }))
-    }
-
-    /// As they are kept.
-    #[must_use]
-    pub fn json(&self) -> &str {
-        &self.json
-    }
-
-    #[must_use]
-    pub fn all(&self) -> &[(Box<str>, FieldValue)] {
-        &self.all
-    }
-
-    #[must_use]
-    pub fn get(&self, name: &str) -> Option<&FieldValue> {
-        self.all.iter().find(|(known, _)| **known == *name).map(|(_, value)| value)
-    }
-}
-
-impl FieldValue {
-    /// The bytes of it in a header.
-    #[must_use]
-    pub fn header(&self) -> &[u8] {
-        match self {
-            Self::Text(text) => text.header().as_bytes(),
-            Self::Number(_, header) => header.as_bytes(),
-            Self::Flag(true) => b"true",
-            Self::Flag(false) => b"false",
-        }
-    }
-}
-
 impl User {
     /// What no other user is called: the login name, behind that of the primary organization where there is one, `acme/ann`.
     #[must_use]
@@ -285,119 +150,6 @@ impl User {
             (None, None) => Cow::Owned(self.id.to_string()),
         }
     }
-}
-
-/// What somebody may do besides their levels: `app.codename`, as Django writes permissions.
-///
-/// Those that hold everywhere (a user's own, their groups', their super roles') and those that hold in one organization
-/// (their roles there). All lists are sorted.
-#[derive(Clone, Debug, Default)]
-pub struct Permissions {
-    everywhere: Box<[Arc<str>]>,
-    /// Those of them that super roles give.
-    super_roles: Box<[Arc<str>]>,
-    by_organization: Box<[Roles]>,
-}
-
-/// Where a permission must hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In any organization, or everywhere.
-    Anywhere,
-    /// In this organization, or everywhere.
-    In(OrgId),
-    /// Everywhere, as far as the token is good for: in organizations that its user does not belong to.
-    Abroad,
-    /// Everywhere: by no role of one organization alone.
-    Everywhere,
-}
-
-/// What gives permissions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Grants {
-    All,
-    /// Roles and super roles alone: not what a user has been granted, nor what their groups give.
-    Roles,
-}
-
-/// What somebody's roles in one organization permit.
-type Roles = (OrgId, Box<[Arc<str>]>);
-
-impl Permissions {
-    /// Sorts what was read; each organization comes once.
-    #[must_use]
-    pub fn new(mut everywhere: Vec<Arc<str>>, by_organization: Vec<(OrgId, Vec<Arc<str>>)>) -> Self {
-        let sorted = |list: &mut Vec<Arc<str>>| {
-            list.sort_unstable();
-            list.dedup();
-        };
-        sorted(&mut everywhere);
-        let mut by_organization: Vec<_> = by_organization
-            .into_iter()
-            .map(|(organization, mut list)| {
-                sorted(&mut list);
-                (organization, list.into_boxed_slice())
-            })
-            .collect();
-        by_organization.sort_unstable_by_key(|(organization, _)| *organization);
-        Self {
-            everywhere: everywhere.into_boxed_slice(),
-            super_roles: Box::default(),
-            by_organization: by_organization.into_boxed_slice(),
-        }
-    }
-
-    /// The same with those that super roles give, which hold everywhere too.
-    #[must_use]
-    pub fn with_super_roles(self, mut super_roles: Vec<Arc<str>>) -> Self {
-        if super_roles.is_empty() {
-            return self;
-        }
-        super_roles.sort_unstable();
-        super_roles.dedup();
-        let mut everywhere = self.everywhere.into_vec();
-        everywhere.extend(super_roles.iter().cloned());
-        everywhere.sort_unstable();
-        everywhere.dedup();
-        Self { everywhere: everywhere.into_boxed_slice(), super_roles: super_roles.into_boxed_slice(), ..self }
-    }
-
-    /// Those that hold everywhere, sorted.
-    #[must_use]
-    pub fn all_everywhere(&self) -> &[Arc<str>] {
-        &self.everywhere
-    }
-
-    /// Those of them that super roles give, sorted.
-    #[must_use]
-    pub fn all_of_super_roles(&self) -> &[Arc<str>] {
-        &self.super_roles
-    }
-
-    /// Those that hold in one organization, by organization.
-    pub fn all_by_organization(&self) -> impl ExactSizeIterator<Item = (OrgId, &[Arc<str>])> {
-        self.by_organization.iter().map(|(organization, list)| (*organization, &**list))
-    }
-
-    fn hold(&self, permission: &str, place: Place, grants: Grants) -> bool {
-        let everywhere = if grants == Grants::All { &self.everywhere } else { &self.super_roles };
-        if among(everywhere, permission) {
-            return true;
-        }
-        let among = |list: &[Arc<str>]| among(list, permission);
-        match place {
-            Place::Abroad | Place::Everywhere => false,
-            Place::In(id) => {
-                let at = self.by_organization.binary_search_by_key(&id, |(organization, _)| *organization);
-                at.ok().and_then(|at| self.by_organization.get(at)).is_some_and(|(_, list)| among(list))
-            }
-            Place::Anywhere => self.by_organization.iter().any(|(_, list)| among(list)),
-        }
-    }
-}
-
-fn among(list: &[Arc<str>], permission: &str) -> bool {
-    list.binary_search_by(|held| (**held).cmp(permission)).is_ok()
 }
 
 /// Everything that is cached of a user: who they are and where they belong, read in one consistent look at the store.
@@ -438,10 +190,8 @@ impl Snapshot {
     /// The same with permissions; roles count only in active organizations that the user belongs to.
     #[must_use]
     pub fn with_permissions(mut self, mut permissions: Permissions) -> Self {
-        let roles = std::mem::take(&mut permissions.by_organization).into_vec();
-        let ours = |(id, _): &Roles| self.membership(*id).is_some();
-        permissions.by_organization = roles.into_iter().filter(ours).collect();
-        if !(permissions.everywhere.is_empty() && permissions.by_organization.is_empty()) {
+        permissions.keep_organizations(|id| self.membership(id).is_some());
+        if !permissions.is_empty() {
             self.rights.get_or_insert_default().permissions = permissions;
         }
         self

@@ -1,7 +1,8 @@
 //! What a token is narrowed to. Its right is its scope *and* its user's right: a snapshot is narrowed once, when it is read, and whoever
 //! asks it afterwards is answered within the scope.
 
-use super::{Grants, Membership, Permissions, Place, Rights, Snapshot, among};
+use super::permissions::among;
+use super::{Grants, Membership, Permissions, Place, Rights, Snapshot};
 use crate::id::OrgId;
 use std::sync::Arc;
 
@@ -195,15 +196,7 @@ impl Snapshot {
 
 impl Permissions {
     fn narrow(&mut self, scope: &Scope) {
-        let within = |list: &mut Box<[Arc<str>]>| {
-            let all = std::mem::take(list).into_vec();
-            *list = all.into_iter().filter(|one| scope.permits(one, Place::Anywhere)).collect();
-        };
-        within(&mut self.everywhere);
-        within(&mut self.super_roles);
-        let roles = std::mem::take(&mut self.by_organization).into_vec();
-        let mut roles: Vec<_> = roles.into_iter().filter(|(organization, _)| scope.includes(*organization)).collect();
-        roles.iter_mut().for_each(|(_, list)| within(list));
-        self.by_organization = roles.into();
+        self.keep_organizations(|organization| scope.includes(organization));
+        self.keep(|permission| scope.permits(permission, Place::Anywhere));
     }
 }
