@@ -12,7 +12,7 @@ mod objects;
 mod operations;
 mod path;
 mod query;
-mod random;
+pub mod random;
 pub mod secret_paths;
 mod tenants;
 mod tokens;

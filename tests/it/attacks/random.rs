@@ -8,7 +8,8 @@ use postern::request_target::Target;
 const STREAMS: usize = 10_000;
 const THREADS: usize = 4;
 
-const POLICY: &str = r#"
+/// What may reach the service: `/open/…`, and `/me` of whoever has a token.
+pub const POLICY: &str = r#"
 version: 1
 routes:
   /open/{name:slug}: { GET: public, POST: public }
@@ -72,7 +73,7 @@ const PIECES: &[&str] = &[
 ];
 
 /// A stream: pieces glued together, and a few of its bytes changed, removed or doubled.
-fn stream(random: &mut Random, token: &str) -> Vec<u8> {
+pub fn stream(random: &mut Random, token: &str) -> Vec<u8> {
     let mut bytes = Vec::new();
     for _ in 0..=random.below(8) {
         bytes.extend(random.pick(PIECES).replace("TOKEN", token).into_bytes());

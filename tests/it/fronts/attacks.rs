@@ -40,9 +40,9 @@ const OF_A_HOP: [&str; 14] = [
 ];
 
 /// A way to a service, through postern.
-struct Way {
-    name: &'static str,
-    entrance: SocketAddr,
+pub struct Way {
+    pub name: &'static str,
+    pub entrance: SocketAddr,
     service: Service,
     postern: Postern,
     _front: Option<Front>,
@@ -60,7 +60,7 @@ enum Service {
 
 impl Way {
     /// All of them, with these options.
-    fn all(options: &Options) -> Vec<Self> {
+    pub fn all(options: &Options) -> Vec<Self> {
         let asking = RUN.map(|name| move || Self::asking(name, options));
         std::thread::scope(|scope| {
             let asking = asking.map(|start| scope.spawn(start));
@@ -118,8 +118,16 @@ impl Way {
         (answers, self.seen())
     }
 
+    /// What the service saw to its end.
+    pub fn whole(&self) -> Vec<Seen> {
+        match &self.service {
+            Service::Http(service) => service.recorded().iter().filter(|sent| sent.complete).map(Seen::of).collect(),
+            Service::Uwsgi(_) => self.seen(),
+        }
+    }
+
     /// What the service saw since the last time.
-    fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<Seen> {
         match &self.service {
             Service::Http(service) => {
                 let seen = service.recorded().iter().map(Seen::of).collect();
@@ -133,12 +141,12 @@ impl Way {
 
 /// A request as a service sees it: names as CGI folds them, and the values of each in their order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Seen {
-    method: String,
-    target: String,
+pub struct Seen {
+    pub method: String,
+    pub target: String,
     body: String,
     trailers: Vec<String>,
-    headers: BTreeMap<String, Vec<String>>,
+    pub headers: BTreeMap<String, Vec<String>>,
     /// What is each hop's own.
     of_hops: BTreeMap<String, Vec<String>>,
 }
@@ -193,6 +201,16 @@ impl Seen {
         forwarded.flat_map(|(_, values)| values).any(|value| {
             claims.contains(&value.as_str()) && row.bytes.windows(value.len()).any(|said| said == value.as_bytes())
         })
+    }
+}
+
+/// How often a service has seen a method with a path.
+pub type Reached = BTreeMap<(String, String), usize>;
+
+pub fn count(reached: &mut Reached, seen: &[Seen]) {
+    for seen in seen {
+        let path = seen.target.split('?').next().unwrap_or_default().to_owned();
+        *reached.entry((seen.method.clone(), path)).or_default() += 1;
     }
 }
 
@@ -300,14 +318,11 @@ impl Way {
     /// Sends all rows this way. Gives those that differ.
     fn hold(&self, rows: &[Row]) -> Vec<String> {
         let mut refused: BTreeMap<String, usize> = BTreeMap::new();
-        let mut reached: BTreeMap<(String, String), usize> = BTreeMap::new();
+        let mut reached = Reached::new();
         let (mut differing, mut same, mut known, mut pass) = (Vec::new(), [0, 0], 0, 0);
         for row in rows {
             let (answers, seen) = self.send(row);
-            for seen in &seen {
-                let path = seen.target.split('?').next().unwrap_or_default().to_owned();
-                *reached.entry((seen.method.clone(), path)).or_default() += 1;
-            }
+            count(&mut reached, &seen);
             let passes = usize::from(!row.sent.is_empty());
             pass += passes;
             match outcome(row, &answers, &seen) {
@@ -355,9 +370,9 @@ impl Way {
     }
 
     /// Each request that has reached the service is one that postern was asked about, or has forwarded itself, and has allowed.
-    fn has_allowed(&self, reached: &BTreeMap<(String, String), usize>) {
+    pub fn has_allowed(&self, reached: &Reached) {
         eventually(&format!("{}: all that reached the service was judged", self.name), || {
-            let mut allowed: BTreeMap<(String, String), usize> = BTreeMap::new();
+            let mut allowed = Reached::new();
             for line in self.postern.access_lines_now().iter().filter(|line| line["code"].is_null()) {
                 let word = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
                 *allowed.entry((word("method"), word("path"))).or_default() += 1;

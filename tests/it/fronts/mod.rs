@@ -1,6 +1,7 @@
 //! Proxies that ask (`forward_auth:`) whether a request may pass, and forward it themselves.
 
 mod attacks;
+mod attacks_unplanned;
 mod doctor;
 mod envoy_grpc;
 mod ext_authz;

@@ -104,11 +104,13 @@ impl Recorder {
         let recorded: Arc<Mutex<Vec<Told>>> = Arc::clone(&told);
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                if let Some(one) = read(&mut stream) {
-                    recorded.lock().unwrap().push(one);
-                    let _ = stream.write_all(&answer);
-                }
+                let (mut stream, recorded, answer) = (stream.unwrap(), Arc::clone(&recorded), answer.clone());
+                std::thread::spawn(move || {
+                    if let Some(one) = read(&mut stream) {
+                        recorded.lock().unwrap().push(one);
+                        let _ = stream.write_all(&answer);
+                    }
+                });
             }
         });
         Self { address, told }
