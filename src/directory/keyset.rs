@@ -124,7 +124,8 @@ pub(super) async fn rows<'v, R: Resource>(
     let columns: Vec<&str> = keys.iter().map(|key| key.sql.as_str()).collect();
     let columns = conditions.narrowed(&columns.join(", "));
     let (order, clause) = (conditions.narrowed(&order(keys, backwards)), conditions.clause());
-    let most = conditions.place(Value::Int(Some(i64::from(limit) + 1)));
+    // Written out: as a value it would be planned for anew each time.
+    let most = u64::from(limit) + 1;
     let from = &R::statements().from;
     let sql = format!("SELECT {fields}, {columns} FROM {from} {clause} ORDER BY {order} LIMIT {most}");
     let mut found = conditions.rows(tx, &sql).await?;

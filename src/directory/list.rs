@@ -144,6 +144,8 @@ pub(super) async fn list<R: Resource>(
             Some(value) if !field.found_by.is_empty() => {
                 conditions.and(&format!("{} AND ({expression}) = $?", field.found_by), value);
             }
+            // Written out, since one plan for both would find few among many by reading all.
+            Some(Value::Bool(Some(flag))) => conditions.and_plain(&format!("({expression}) = {flag}")),
             Some(value) => conditions.and(&format!("({expression}) = $?"), value),
             None => conditions.and_plain(&format!("({expression}) IS NULL")),
         }

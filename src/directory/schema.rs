@@ -27,7 +27,8 @@ macro_rules! migrations {
             6 "000" "inactive_sessions", 7 "000" "blank_words", 8 "000" "token_scopes", 9 "000" "lifecycle", 10 "00" "accounts",
             11 "00" "organizations_by_age", 12 "00" "answers", 13 "00" "models", 14 "00" "totals", 15 "00" "search",
             16 "00" "closed", 17 "00" "used_logins", 18 "00" "role_names", 19 "00" "second_factors",
-            20 "00" "session_factors", 21 "00" "passkeys", 22 "00" "history", 23 "00" "device_logins")
+            20 "00" "session_factors", 21 "00" "passkeys", 22 "00" "history", 23 "00" "device_logins",
+            24 "00" "found_quickly")
     };
     ($engine:literal: $($version:literal $zeros:literal $name:literal),+) => {
         &[$($crate::directory::schema::Migration {

@@ -46,6 +46,8 @@ fn a_page_of_many_records_is_few_statements() {
         "user/".to_owned(),
         "user/?ordering=username&page_size=100".to_owned(),
         "user/?search=n4242".to_owned(),
+        "user/?is_active=false".to_owned(),
+        "user/?is_superuser=true&ordering=last_name".to_owned(),
         "organization/".to_owned(),
         format!("user/{user}/"),
         format!("user/{user}/history/"),
