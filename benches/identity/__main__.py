@@ -13,6 +13,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 BENCHES = os.path.dirname(HERE)
 sys.path[1:1] = [BENCHES + "/scale", BENCHES + "/peers"]
+import pages  # noqa: E402
 import servers  # noqa: E402
 from client import Client  # noqa: E402
 from people import DJANGO, POSTERN, sql, token, uid  # noqa: E402
@@ -54,7 +55,8 @@ authzen: on
 log: { format: json, access: false }
 drain: { lame_duck: 0s }
 workers: 1
-identity: { api: all }
+identity: { api: all, session: { secure: false } }
+admin_ui: on
 """
 ROUTES = "version: 1\nroutes:\n  /org/{org:uuid}/**: { org: path.org, level: member }\n  /**: authenticated\n"
 
@@ -303,6 +305,12 @@ def table(found):
         cells = [micros(row["cpu_us"]), micros(row["target_us"]), number(row["per_second"]), micros(row["p50_us"]), micros(row["p99_us"]),
                  "%d ms" % wanted if wanted else "", micros(row["database_us"]), micros(row.get("reference_us")), number(row.get("ratio"))]
         print("| %s | %s |" % (row["name"], " | ".join(cells)))
+    if "pages" in found:
+        print("\n| Pages of the admin UI | CPU | p50 | p99 | CPU in the database | KiB |")
+        print("|---|---:|---:|---:|---:|---:|")
+        for row in found["pages"]:
+            cells = [micros(row["cpu_us"]), micros(row["p50_us"]), micros(row["p99_us"]), micros(row["database_us"]), "%d" % (row["bytes"] / 1024)]
+            print("| %s | %s |" % (row["name"], " | ".join(cells)))
     if "walk" in found:
         print("\n%s pages of 100 users by cursor: %s (p50), %s (p99); the first tenth of them %s, the last %s." % (
             number(found["walk"]["pages"]), *(micros(found["walk"][what]) for what in ("p50_us", "p99_us", "first_us", "last_us"))))
@@ -331,6 +339,8 @@ def main():
                 found["requests"].append(measure(kind, ours, theirs, store))
         if not args.only or args.only in "cursors":
             found["walk"] = walk(ours)
+        if not args.only or args.only in "pages":
+            found["pages"] = pages.measure(BINARY, ours, store, Client(ours.port), args.users, args.organizations)
         if not args.only or args.only in "replicas":
             for name in ("second", "third"):
                 started.append(start(postern(name, store), place))
