@@ -59,10 +59,10 @@ struct Page<'a> {
 }
 
 /// Where people log in besides.
-struct Elsewhere<'a> {
-    label: &'a str,
-    address: String,
-    is_away: bool,
+pub(super) struct Elsewhere<'a> {
+    pub label: &'a str,
+    pub address: String,
+    pub is_away: bool,
 }
 
 /// Why the form is shown again.
@@ -131,7 +131,7 @@ fn ask(api: &Api, visitor: &Visitor, status: StatusCode, problem: &str, form: &F
     page::answer(status, &page, cookie)
 }
 
-fn elsewhere<'a>(api: &Api, provider: &'a Provider, next: &str) -> Elsewhere<'a> {
+pub(super) fn elsewhere<'a>(api: &Api, provider: &'a Provider, next: &str) -> Elsewhere<'a> {
     let address = page::with_next(&api.links.at(&format!("{PROVIDERS}{}/", provider.settings.name)), next);
     Elsewhere { label: &provider.settings.label, address, is_away: provider.is_away() }
 }

@@ -17,6 +17,7 @@ pub mod login;
 pub mod logout;
 pub mod openapi;
 mod operation;
+mod own;
 pub mod page;
 mod passkey;
 mod passkeys;

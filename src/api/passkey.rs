@@ -103,7 +103,9 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
     let verifies = match &known {
         None => Ok(true),
         Some((_, Stage::Login(_))) => Ok(false),
-        Some((user, _)) => Standing::of(&api, &visitor, *user).await.map(|standing| !standing.by_password),
+        Some((user, _)) => {
+            Standing::of(&api, visitor.session.as_deref(), *user).await.map(|standing| !standing.by_password)
+        }
     };
     let verifies = match verifies {
         Ok(verifies) => verifies,

@@ -118,7 +118,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
         return page::go_on(&api.links.change(), []);
     }
     let user = person.snapshot.user.id;
-    let standing = match Standing::of(&api, &visitor, user).await {
+    let standing = match Standing::of(&api, visitor.session.as_deref(), user).await {
         Ok(standing) => standing,
         Err(error) => {
             tracing::warn!(%error, "somebody's passkeys cannot be looked at");

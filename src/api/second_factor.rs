@@ -5,7 +5,7 @@
 
 use super::error::ApiError;
 use super::factor_letter;
-use super::login::note_login;
+use super::login::{Elsewhere, elsewhere, note_login};
 use super::page::{self, ALLOW, STALE, Visitor};
 use super::paths::{LOGIN, LOGOUT, PASSKEY, SECOND_FACTOR};
 use super::standing::{Doubt, Lacks, NOT_YOURS, Standing, TOO_OLD};
@@ -36,6 +36,7 @@ use uuid::Uuid;
 const PATIENCE: u32 = 300;
 const WRONG: &str = "This is not the code of this moment, or it has been used already.";
 const BY_LINK: &str = "Nobody sets up an app with a login link alone. Log out, and log in in another way.";
+const ONCE_MORE: &str = "Log in once more, to show that it is you. Then you set up an app.";
 const BUSY: &str = "No code can be looked at in this moment. Try again in a few seconds.";
 
 /// A login whose first step is done.
@@ -184,6 +185,8 @@ struct Page<'a> {
     passkey: &'a str,
     /// Where they log out, where they must log in once more; empty: they need not.
     logout: &'a str,
+    /// Where they do so at once: the providers that know them.
+    providers: &'a [Elsewhere<'a>],
 }
 
 impl Default for Page<'_> {
@@ -202,6 +205,7 @@ impl Default for Page<'_> {
             next: "",
             passkey: "",
             logout: "",
+            providers: &[],
         }
     }
 }
@@ -301,7 +305,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
     };
     let standing = match &stage {
         Stage::Login(_) => Ok(None),
-        _ => Standing::of(&api, &visitor, user).await.map(Some),
+        _ => Standing::of(&api, visitor.session.as_deref(), user).await.map(Some),
     };
     let standing = match standing {
         Ok(standing) => standing,
@@ -372,9 +376,7 @@ impl Visit<'_> {
                 return page::go_on(&page::with_next(&here, &here), []);
             }
             Some(Lacks::Login) => {
-                let problem = if matches!(self.stage, Stage::Lacking) { BY_LINK } else { TOO_OLD };
-                let logout = self.api.links.at(LOGOUT);
-                return self.page(StatusCode::FORBIDDEN, Page { problem, logout: &logout, ..Page::default() });
+                return self.log_in_once_more().await.unwrap_or_else(|error| self.busy(&error));
             }
         }
         let fresh;
@@ -394,6 +396,30 @@ impl Visit<'_> {
         let (secret, asks_password) = (offer.secret.base32(), self.asks_password());
         let page = Page { problem, secret: &secret, uri: &uri, offer: &offer.sealed, asks_password, ..Page::default() };
         self.page(status, page)
+    }
+
+    /// The page for who must log in once more. A provider that knows them says who they are, and leads to where the app is set up: behind the
+    /// login where they must have one, and else on this page.
+    async fn log_in_once_more(&self) -> Result<Response, StoreError> {
+        let (api, is_lacking) = (self.api, matches!(self.stage, Stage::Lacking));
+        let view = api.store.as_seen_by(Viewer::Oneself(self.user));
+        let known = view.subjects(&self.user.into()).await.map_err(|error| match error {
+            DirectoryError::Store(error) => error,
+            error => StoreError::Unavailable(error.to_string()),
+        })?;
+        let here = page::with_next(&api.links.at(SECOND_FACTOR), &self.next);
+        let next = if is_lacking { &self.next } else { &here };
+        let knows = |issuer: &str| known.iter().any(|known| *known.issuer == *issuer);
+        let providers = api.providers.iter().filter(|provider| knows(&provider.settings.issuer));
+        let providers: Vec<_> = providers.map(|provider| elsewhere(api, provider, next)).collect();
+        let problem = match (providers.is_empty(), is_lacking) {
+            (false, _) => ONCE_MORE,
+            (true, true) => BY_LINK,
+            (true, false) => TOO_OLD,
+        };
+        let logout = api.links.at(LOGOUT);
+        let page = Page { problem, logout: &logout, providers: &providers, ..Page::default() };
+        Ok(self.page(StatusCode::FORBIDDEN, page))
     }
 
     /// Somebody who may set an app up: they have no second factor yet, or come with a session that goes nowhere else.

@@ -2,7 +2,6 @@
 //! somebody else's at this screen, or its cookie copied.
 
 use super::Api;
-use super::page::Visitor;
 use crate::clock;
 use crate::directory::token::TokenDigest;
 use crate::directory::{DirectoryError, Factor, FactorProof, StoreError, UserKey, Viewer};
@@ -54,13 +53,13 @@ impl Standing {
     ///
     /// # Errors
     /// The store fails.
-    pub async fn of(api: &Api, visitor: &Visitor, user: UserId) -> Result<Self, DirectoryError> {
+    pub async fn of(api: &Api, session: Option<&str>, user: UserId) -> Result<Self, DirectoryError> {
         let found = api.store.revocation(&UserKey::Id(user)).await?;
         let has_factor = match &api.second_factors {
             Some(factors) => factors.demand(user).await? == Demand::Code,
             None => false,
         };
-        let this = TokenDigest::of(visitor.session.as_deref().unwrap_or_default());
+        let this = TokenDigest::of(session.unwrap_or_default());
         let sessions = api.store.as_seen_by(Viewer::Oneself(user)).sessions(&user.into(), this).await?;
         let this = sessions.into_iter().find(|session| session.is_this);
         Ok(Self {

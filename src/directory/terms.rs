@@ -5,7 +5,9 @@
 use super::answers::Keep;
 use super::engine::View;
 use super::error::{DirectoryError, StoreError};
-use super::resources::{EmailRecord, MembershipRecord, OrganizationRecord, PermissionRecord, RoleRecord, TokenRecord};
+use super::resources::{
+    EmailRecord, MembershipRecord, OrganizationRecord, PermissionRecord, RoleRecord, TokenRecord, UserRecord,
+};
 use super::selector::RoleSelector;
 use super::tx::{Tx, Work};
 use super::{GroupWithPermissions, Person, emails, memberships, people, roles, tokens};
@@ -82,6 +84,7 @@ macro_rules! while_it_is {
 }
 
 while_it_is! {
+    while_user(id: UserId) locks "users", id; reads UserRecord as |tx| tx.find("u.id = $1", &[&id], id);
     while_person(user: UserId) locks "users", user; reads Person as |tx| people::find(tx, user);
     while_organization(id: OrgId) locks "organizations", id; reads OrganizationRecord as |tx| tx.find("o.id = $1", &[&id], id);
     while_group(id: GroupId) locks "groups", id; reads GroupWithPermissions as |tx| tx.find("b.id = $1", &[&id], id.0);

@@ -2,19 +2,19 @@
 //! know them. Each button is a form of ours,
 //! and what it does is an operation of the directory as they see it.
 
-mod emails;
 mod profile;
 
 use super::error::ApiError;
+use super::own::{self, Own};
 use super::page::{self, ALLOW, STALE, Visitor};
 use super::paths::{ACCOUNT, LOGIN, PASSKEYS, SECOND_FACTOR};
-use super::standing::Standing;
+use super::standing::{Doubt, NOT_YOURS, Standing, TOO_OLD};
 use super::words::{filters, moment};
 use super::{Api, Client};
 use crate::clock;
 use crate::compat::openwisp::body;
 use crate::compat::openwisp::value::Fields;
-use crate::directory::name::Text;
+use crate::directory::name::{Email, Text};
 use crate::directory::token::{Token, TokenDigest};
 use crate::directory::{DirectoryError, List, NewScope, NewToken, StoreError, View, Viewer};
 use crate::id::{TokenId, UserId};
@@ -31,6 +31,10 @@ use uuid::Uuid;
 const MOST: usize = 100;
 const GONE: &str = "It is not there any more.";
 const NAME: &str = "The name of a token has 1 to 200 characters.";
+const ENOUGH: &str = "These are enough addresses: remove one first.";
+const NO_LETTERS: &str = "No letters are sent here.";
+const NOT_CONFIRMED: &str = "Show first that this address is yours, by the link in its letter.";
+const TOO_MANY: &str = "There were too many letters. Try again in an hour.";
 const BUSY: &str = "Your account cannot be looked at in this moment. Try again in a few seconds.";
 
 struct Session {
@@ -132,6 +136,26 @@ impl From<DirectoryError> for Refused {
     }
 }
 
+impl From<own::Refused> for Refused {
+    fn from(refused: own::Refused) -> Self {
+        let said = |words: &str| Self::Said(words.to_owned());
+        match refused {
+            own::Refused::Directory(error) => error.into(),
+            own::Refused::NumberTaken => Self::Field("phone_number", own::NUMBER_TAKEN.to_owned()),
+            own::Refused::Enough => said(ENOUGH),
+            own::Refused::NoLetters => said(NO_LETTERS),
+            own::Refused::TooManyLetters => said(TOO_MANY),
+            own::Refused::NotConfirmed => said(NOT_CONFIRMED),
+            own::Refused::Doubt(Doubt::TooOld) => said(TOO_OLD),
+            own::Refused::Doubt(Doubt::Wrong) => said(NOT_YOURS),
+            own::Refused::Doubt(Doubt::Store(error)) => Self::Store(error),
+            own::Refused::Doubt(Doubt::Throttled(wait)) | own::Refused::Throttled(wait) => {
+                Self::Said(page::too_many(wait))
+            }
+        }
+    }
+}
+
 /// Answers a request of any method.
 pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
@@ -189,6 +213,10 @@ struct Shown<'s> {
 }
 
 impl Visit<'_> {
+    fn own(&self) -> Own<'_> {
+        Own { api: self.api, view: self.view.clone(), user: self.user }
+    }
+
     fn busy(&self, error: &StoreError) -> Response {
         tracing::warn!(%error, "an account cannot be looked at");
         let page = Page { problem: BUSY.to_owned(), ..Page::default() };
@@ -229,7 +257,7 @@ impl Visit<'_> {
             Some("add-email") => (None, shown.sent),
             _ => (None, None),
         };
-        let addresses = self.emails().await?.into_iter().map(|address| Address {
+        let addresses = self.own().emails().await?.into_iter().map(|address| Address {
             id: address.id,
             email: address.email,
             verified: address.verified,
@@ -266,7 +294,7 @@ impl Visit<'_> {
                 .map(|(_, why)| why.to_owned())
                 .unwrap_or_default(),
             sends_letters: self.api.mail.is_some() && self.api.links.site().is_some(),
-            asks_password: Standing::of(self.api, &self.visitor, self.user).await?.has_password,
+            asks_password: Standing::of(self.api, self.visitor.session.as_deref(), self.user).await?.has_password,
             sessions: sessions.collect(),
             tokens: tokens.collect(),
             makes_tokens: !self.api.compat,
@@ -282,12 +310,19 @@ impl Visit<'_> {
         let number = || fields.text("id").parse().map_err(|_| Refused::Said(GONE.to_owned()));
         match fields.text("do") {
             "profile" => {
-                self.view.edit_user(&by, profile::edit(fields)?).await?;
+                self.own().edit_profile(profile::edit(fields, &self.view.user(&by).await?)?).await?;
             }
-            "add-email" => self.add_email(&self.view.user(&by).await?, fields.text("email").trim()).await?,
-            "confirm-email" => self.confirm_email(&self.view.user(&by).await?, number()?).await?,
-            "prefer-email" => self.prefer_email(number()?).await?,
-            "remove-email" => self.remove_email(number()?, client, fields.text("password")).await?,
+            "add-email" => self.add_email(fields.text("email").trim()).await?,
+            "confirm-email" => {
+                self.own().confirm_email(number()?).await?;
+            }
+            "prefer-email" => {
+                self.own().prefer_email(number()?).await?;
+            }
+            "remove-email" => {
+                let session = self.visitor.session.as_deref();
+                self.own().remove_email(number()?, session, (client, fields.text("password"))).await?;
+            }
             "end" => {
                 self.view.end_session(&by, id?).await?;
             }
@@ -305,6 +340,14 @@ impl Visit<'_> {
             _ => return Err(Refused::Said(GONE.to_owned())),
         }
         Ok(None)
+    }
+
+    async fn add_email(&self, text: &str) -> Result<(), Refused> {
+        let email = Email::new(text).map_err(|error| Refused::of_field("email", &error))?;
+        match self.own().add_email(email).await {
+            Err(own::Refused::Directory(error)) => Err(Refused::of_field("email", &error)),
+            done => Ok(done.map(drop)?),
+        }
     }
 
     async fn token(&self, name: &str) -> Result<Token, Refused> {

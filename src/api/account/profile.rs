@@ -3,6 +3,7 @@
 
 use crate::compat::openwisp::value::Fields;
 use crate::directory::{DirectoryError, Field, Given, Input, Kind, UserEdit, UserRecord, Writer};
+use crate::phone;
 
 /// A field with what is in it.
 pub(super) struct Line {
@@ -30,11 +31,16 @@ pub(super) fn lines(kept: &UserRecord, sent: Option<&Fields>, wrong: Option<(&st
             name: field.name,
             label: field.help,
             value: sent.map_or_else(value, |sent| sent.text(field.name).to_owned()),
-            kind: if field.kind == Kind::Date { "date" } else { "text" },
+            kind: match field.name {
+                "phone_number" => "tel",
+                _ if field.kind == Kind::Date => "date",
+                _ => "text",
+            },
             autocomplete: match field.name {
                 "first_name" => "given-name",
                 "last_name" => "family-name",
                 "birth_date" => "bday",
+                "phone_number" => "tel",
                 "company" => "organization",
                 "url" => "url",
                 "language" => "language",
@@ -46,10 +52,26 @@ pub(super) fn lines(kept: &UserRecord, sent: Option<&Fields>, wrong: Option<(&st
     theirs().map(line).collect()
 }
 
-/// What the form changes.
+/// What the form changes. A phone number is one that some country has, as the API wants it; what was kept may stay as it is.
 ///
 /// # Errors
 /// [`DirectoryError::Invalid`]: a field is not of its shape.
-pub(super) fn edit(sent: &Fields) -> Result<UserEdit, DirectoryError> {
-    UserEdit::read(theirs().map(|field| (field.name, Given::Text(sent.text(field.name).trim().to_owned()))).collect())
+pub(super) fn edit(sent: &Fields, kept: &UserRecord) -> Result<UserEdit, DirectoryError> {
+    let mut given = Vec::new();
+    for field in theirs() {
+        let mut text = sent.text(field.name).trim().to_owned();
+        if field.name == "phone_number" {
+            if text == kept.phone_number.as_deref().unwrap_or_default() {
+                continue;
+            }
+            if !text.is_empty() {
+                let number = phone::e164(&text);
+                text = number
+                    .ok_or_else(|| DirectoryError::invalid(field.name, "The phone number entered is not valid."))?;
+            }
+            given.push(("phone_blank", Given::Flag(false)));
+        }
+        given.push((field.name, Given::Text(text)));
+    }
+    UserEdit::read(given)
 }

@@ -116,9 +116,13 @@ impl Operation<'_> {
             Verb::Create => "New",
             Verb::Update { partial: false } => "Edit",
             Verb::Update { partial: true } => "Patch",
+            Verb::Delete => "Delete",
             _ => return None,
         };
-        let fields = (self.route.about.fields)(self.extent.audience(true));
+        let fields = match self.verb {
+            Verb::Delete => self.route.about.deleted_with,
+            _ => (self.route.about.fields)(self.extent.audience(true)),
+        };
         if fields.iter().all(|field| field.access == Access::ReadOnly) {
             return None;
         }
@@ -130,7 +134,8 @@ impl Operation<'_> {
     fn responses(&self, described: &mut Described) -> Map<String, Json> {
         let (status, answer) = self.done(described);
         let mut all = answers::errors(&[400, 401, 403, 404, 405, 406, 413, 429, 503]);
-        if matches!(self.verb, Verb::Create | Verb::Update { .. }) {
+        let takes_body = self.verb != Verb::Delete || !self.route.about.deleted_with.is_empty();
+        if takes_body && matches!(self.verb, Verb::Create | Verb::Update { .. } | Verb::Delete) {
             all.extend(answers::errors(&[415]));
         }
         match self.verb {

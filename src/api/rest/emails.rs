@@ -15,7 +15,7 @@ use crate::id::UserId;
 use async_trait::async_trait;
 use axum::body::Body;
 
-const FIELDS: &[Field] = &[
+pub(super) const FIELDS: &[Field] = &[
     Field::new("id", Shape::Number).read_only().label("ID"),
     Field::new("email", Shape::Email).required().at_most(254).label("Email address"),
     Field::flag("verified").read_only(),
@@ -195,7 +195,7 @@ async fn fits(
     settle(errors)
 }
 
-fn tell(email: &EmailRecord) -> String {
+pub(super) fn tell(email: &EmailRecord) -> String {
     let mut told = Object::default();
     told.put("id", &email.id);
     told.put("email", &email.email);

@@ -2,10 +2,12 @@
 
 use super::super::error::ApiError;
 use super::super::openapi::schema;
-use super::{Audience, Call, Done, Endpoint, Methods, Verb};
+use super::own_profile::Profile;
+use super::users::PROFILE;
+use super::{Audience, Call, Done, Endpoint, Methods, Verb, Versions};
 use crate::compat::openwisp::object::Object;
 use crate::compat::openwisp::serializer::{Field, Shape};
-use crate::directory::{CustomFields, DeclaredFields};
+use crate::directory::{CustomFields, DeclaredFields, View};
 use crate::facts::{Level, Membership, Snapshot, UserFields, Value};
 use crate::id::UserId;
 use async_trait::async_trait;
@@ -33,18 +35,31 @@ impl Endpoint for Me {
     /// Everybody may know who they are.
     const PERMISSION: &'static str = "";
     const HAS_VERSIONS: bool = true;
-    const METHODS: Methods =
-        Methods { allow: "GET, HEAD, OPTIONS", verbs: &[(Method::GET, Verb::Read), (Method::HEAD, Verb::Read)] };
+    const METHODS: Methods = Methods {
+        allow: "GET, PATCH, HEAD, OPTIONS",
+        verbs: &[
+            (Method::GET, Verb::Read),
+            (Method::PATCH, Verb::Update { partial: true }),
+            (Method::HEAD, Verb::Read),
+        ],
+    };
 
     fn own(&self) -> Option<UserId> {
         None
     }
 
     fn fields(_: Audience) -> &'static [Field] {
-        FIELDS
+        PROFILE
     }
 
-    fn told(audience: Audience, _: Verb) -> Json {
+    fn while_it_is(&self, call: &Call, versions: Versions) -> View {
+        Profile.while_it_is(call, versions)
+    }
+
+    fn told(audience: Audience, verb: Verb) -> Json {
+        if verb != Verb::Read {
+            return Profile::told(audience, verb);
+        }
         let ids = json!({ "type": "array", "items": { "type": "string", "format": "uuid" } });
         let words = json!({ "type": "array", "items": { "type": "string" } });
         let organization = schema::told(ORGANIZATION);
@@ -63,7 +78,10 @@ impl Endpoint for Me {
         )
     }
 
-    async fn act(&self, call: &Call, _: Verb, _: Body) -> Result<Done, ApiError> {
+    async fn act(&self, call: &Call, verb: Verb, body: Body) -> Result<Done, ApiError> {
+        if verb != Verb::Read {
+            return Profile.act(call, verb, body).await;
+        }
         Ok(Done::Told(tell(&call.asker, call.is_compat(), call.api.store.declared())))
     }
 }

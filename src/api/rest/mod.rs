@@ -19,6 +19,8 @@ mod members;
 mod moment;
 mod once;
 mod organizations;
+mod own_emails;
+mod own_profile;
 pub(crate) mod pages;
 mod paging;
 mod permissions;
@@ -106,6 +108,8 @@ trait Endpoint: Send + Sync {
     const COLUMNS: &'static [&'static str] = &[];
     /// Whether what an address says of its fields is shown, to be confirmed by a button, and what was done is told.
     const IS_CONFIRMED: bool = false;
+    /// What is sent to delete it.
+    const DELETED_WITH: &'static [Field] = &[];
     /// Whether what it makes is told with a secret, this once.
     const TELLS_SECRET: bool = false;
 

@@ -4,7 +4,8 @@ use super::super::paths::PREFIX;
 use super::super::{Api, Client, Origin};
 use super::{
     Audience, Endpoint, Methods, Verb, emails, groups, history, holders, keys, magic_link, me, members, nothing,
-    organizations, permissions, roles, run, tokens, user_access, user_members, user_password, users,
+    organizations, own_emails, own_profile, permissions, roles, run, tokens, user_access, user_members, user_password,
+    users,
 };
 use crate::compat::openwisp::serializer::Field;
 use crate::directory::Field as RecordField;
@@ -34,6 +35,10 @@ pub(super) static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| {
         route("permission/", || permissions::Permissions),
         route("permission/{number}/", permissions::One),
         route("me/", || me::Me),
+        route("me/profile/", || own_profile::Profile),
+        route("me/email/", || own_emails::Emails),
+        route("me/email/{number}/", own_emails::One),
+        route("me/email/{number}/confirm/", own_emails::Confirm),
         route("me/token/", || tokens::Tokens),
         route("me/token/{id}/", tokens::One),
         route("me/token/{id}/rotate/", tokens::Rotate),
@@ -83,6 +88,7 @@ pub(super) struct About {
     pub is_confirmed: bool,
     pub columns: &'static [&'static str],
     pub fields: fn(Audience) -> &'static [Field],
+    pub deleted_with: &'static [Field],
     pub told: fn(Audience, Verb) -> Json,
 }
 
@@ -194,6 +200,7 @@ fn route<Keys, M: Make<Keys>>(path: &'static str, make: M) -> Route {
         is_confirmed: M::Endpoint::IS_CONFIRMED,
         columns: M::Endpoint::COLUMNS,
         fields: M::Endpoint::fields,
+        deleted_with: M::Endpoint::DELETED_WITH,
         told: M::Endpoint::told,
     };
     Route { path, shapes: M::shapes(), about, serve: Box::new(move || serve(path, make.clone())) }

@@ -32,7 +32,8 @@ resource! {
             }
             phone_number "phone": Option<PhoneNumber> = None => {
                 help: "Phone number in international form, +39…", edit_help: "Phone number in international form",
-                filter: true, search: true, unique: &[("users_phone_number", Unique::PhoneNumber)],
+                filter: true, search: true, writer: Writer::Oneself,
+                unique: &[("users_phone_number", Unique::PhoneNumber)],
             }
             first_name: Text<150> = Text::empty() => {
                 help: "Given name", search: true, sort: true, writer: Writer::Oneself,
@@ -88,7 +89,7 @@ resource! {
             /// openwisp-users tells an address or a number that was taken away as an empty text, and one that never was as none.
             email_blank: bool = false => { flag: false, shown: false, unique: &[("users_email_blank", Unique::Email)], }
             phone_blank: bool = false => {
-                flag: false, shown: false, unique: &[("users_phone_blank", Unique::PhoneNumber)],
+                flag: false, shown: false, writer: Writer::Oneself, unique: &[("users_phone_blank", Unique::PhoneNumber)],
             }
             /// Whether the user's token was got by password; `None`: by the old installation, nobody knows how.
             password_based_token: Option<bool> = None => { flag: false, shown: false, writer: Writer::Superuser, }

@@ -117,10 +117,10 @@ fn people_say_of_themselves_what_the_directory_lets_them() {
     let gate = gate("");
     let mut browser = logged_in(&gate, "lena");
     let page = browser.get(ACCOUNT).text();
-    for name in ["first_name", "last_name", "birth_date", "language", "company", "url"] {
+    for name in ["first_name", "last_name", "birth_date", "language", "company", "url", "phone_number"] {
         assert!(page.contains(&format!("<label for=\"{name}\">")), "{name}: {page}");
     }
-    for name in ["username", "is_staff", "staff", "is_superuser", "notes", "expiration_date", "phone_number"] {
+    for name in ["username", "is_staff", "staff", "is_superuser", "notes", "expiration_date"] {
         assert!(!page.contains(&format!("name=\"{name}\"")), "{name}");
     }
     let fill = |first: &'static str, born: &'static str, language: &'static str| {
@@ -197,4 +197,39 @@ fn addresses_are_added_and_removed_and_nobody_believes_them_before_they_are_conf
         assert_eq!(add(&mut browser, &format!("l{n}@example.org")).status, 303);
     }
     assert_eq!(add(&mut browser, "one@example.org").status, 400, "enough");
+}
+
+#[test]
+fn a_phone_number_is_theirs_and_whose_another_is_nobody_learns() {
+    let gate = gate("");
+    gate.postern.cli(&["user", "edit", "bob", "--phone", "+393665243702"]);
+    let mut browser = logged_in(&gate, "lena");
+    let kept = || gate.postern.query("SELECT coalesce(phone_number, 'none') FROM users WHERE username = 'lena'");
+    let fill = |browser: &mut Browser<'_>, number: &str| press(browser, &[("do", "profile"), ("phone_number", number)]);
+    assert!(browser.get(ACCOUNT).text().contains("name=\"phone_number\" type=\"tel\""));
+    // As the API: one that some country has, with its code.
+    for wrong in ["366 524 3703", "+1", "+39 12", "+999 123 456 789", "<b>"] {
+        let refused = fill(&mut browser, wrong);
+        assert_eq!((refused.status, kept().as_str()), (400, "none"), "{wrong}");
+        assert!(refused.text().contains("id=\"phone_number-problem\">The phone number entered is not valid."));
+    }
+    assert_eq!((fill(&mut browser, " +39 366 524 3703 ").status, kept().as_str()), (303, "+393665243703"));
+    // It logs her in from then on, where that is configured: by default it is.
+    let mut by_phone = Browser::of(&gate);
+    assert_eq!(by_phone.log_in("+39 366 5243703", "s3cret-word").status, 303);
+    let taken = fill(&mut browser, "+393665243702");
+    assert_eq!((taken.status, kept().as_str()), (400, "+393665243703"));
+    let text = taken.text();
+    assert!(text.contains("This number cannot be yours here") && !text.contains("bob"), "{text}");
+    // Nobody asks through all numbers for those that somebody has; what is not taken goes on.
+    let tries = (0..200).take_while(|_| !fill(&mut browser, "+393665243702").text().contains("too many")).count();
+    assert!(tries < 100, "{tries}");
+    assert_eq!(
+        press(&mut browser, &[("do", "profile"), ("phone_number", "+393665243703"), ("company", "x")]).status,
+        303
+    );
+    assert_eq!((fill(&mut browser, "").status, kept().as_str()), (303, "none"));
+    // What was imported may stay as it is.
+    gate.postern.sql("UPDATE users SET phone_number = '+12345' WHERE username = 'lena'");
+    assert_eq!((fill(&mut browser, "+12345").status, kept().as_str()), (303, "+12345"));
 }

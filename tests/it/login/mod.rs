@@ -1,6 +1,7 @@
 //! Logging in on the data port, by token and by page, and an existing installation's people.
 
 mod account;
+mod account_page;
 mod accounts;
 mod admin;
 pub mod browser;

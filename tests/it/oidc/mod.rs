@@ -6,7 +6,7 @@ mod real;
 mod second_factor;
 
 use crate::login::browser::Browser;
-use crate::support::{Answer, Gate, Options, Raw, eventually_within, free_port};
+use crate::support::{Answer, Gate, Options, Postern, Raw, Upstream, eventually_within, free_port};
 use serde_json::Value;
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -111,6 +111,20 @@ impl Drop for Provider {
 
 /// A gate at which people log in at this liar, with more keys of the provider and of `identity`, each a line.
 fn gate(liar: &Provider, provider: &[&str], identity: &str) -> Gate {
+    Gate::with(&options(liar, provider, identity))
+}
+
+/// The same, which login links lead into too; their `key` is a file beside its configuration.
+fn gate_by_links(liar: &Provider, identity: &str) -> Gate {
+    let (upstream, mut options) = (Upstream::echo(), options(liar, &[], identity));
+    options.policies = vec![("routes.yaml", ROUTES.replace("session]", "session, sesame]"))];
+    let home = Postern::prepare(Some(upstream.address()), &options);
+    std::fs::write(home.path().join("key"), "k".repeat(50)).unwrap();
+    let mut command = Postern::serve(home.path(), &options);
+    Gate { postern: Postern::run(home, &mut command), upstream }
+}
+
+fn options(liar: &Provider, provider: &[&str], identity: &str) -> Options {
     let more: String = provider.iter().map(|line| format!("        {line}\n")).collect();
     let config = format!(
         "public_url: http://app.example\naudit: audit.jsonl\nidentity:\n  api: token\n  session: {{ secure: false }}\n  passwords: {{ memory: 64KiB, passes: 1 }}\n  \
@@ -118,7 +132,7 @@ fn gate(liar: &Provider, provider: &[&str], identity: &str) -> Gate {
          client_secret: \"{SECRET}\"\n{more}",
         liar.issuer()
     );
-    Gate::with(&Options { config, ..Options::policy(ROUTES) })
+    Options { config, ..Options::policy(ROUTES) }
 }
 
 /// Somebody logs in at the liar and comes back: the answer to that.

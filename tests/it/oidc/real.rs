@@ -1,6 +1,7 @@
 //! Two providers that others have written, in a real browser without scripts: from a page that needs a session to that page.
 
 use super::{Provider, ROUTES, program, python, script};
+use crate::login::second_factor::codes;
 use crate::support::chromium::Chromium;
 use crate::support::{Gate, Options, Upstream, free_port};
 use serde_json::json;
@@ -15,6 +16,16 @@ fn gate(port: u16, provider: &str) -> Gate {
     let gate = Gate::before(Upstream::echo(), &options);
     gate.postern.cli(&["org", "create", "acme", "--slug", "acme"]);
     gate
+}
+
+/// The same, where staff must have a second factor.
+fn gate_with_mfa(port: u16, provider: &str) -> Gate {
+    let mut options = Options::policy(ROUTES).set("listen", format!("127.0.0.1:{port}"));
+    options.config = format!(
+        "public_url: http://localhost:{port}\nidentity:\n  api: token\n  session: {{ secure: false }}\n  passwords: {{ memory: 64KiB, passes: 1 }}\n  \
+         mfa: {{ key: \"0123456789abcdef0123456789abcdef\", required_for: [staff] }}\n  login:\n    providers:\n      - {provider}\n"
+    );
+    Gate::before(Upstream::echo(), &options)
 }
 
 /// Ann goes to a page, logs in at the provider, and is there.
@@ -99,4 +110,46 @@ fn node_s_oidc_provider() {
         );
         journey(&gate, port, None);
     }
+}
+
+/// Ann has a session of a provider when she becomes staff: she logs in there once more, sets an app up, and is where she wanted to.
+#[test]
+fn a_first_second_factor_is_set_up_behind_a_login_at_a_real_provider() {
+    let port = free_port();
+    let callback = format!("http://localhost:{port}/api/v1/users/login/with/node/callback/");
+    let settings = json!({
+        "clients": [{ "client_id": "postern", "redirect_uris": [callback], "token_endpoint_auth_method": "none" }],
+        "people": { "ann": { "preferred_username": "ann" } },
+    });
+    let (file, packages) = (program("provider.mjs"), script("node.sh"));
+    let node = packages.join("bin/node");
+    let arguments = [file, packages].map(|path| path.to_str().unwrap().to_owned());
+    let provider =
+        Provider::start(&node, |port, _| [&arguments[..], &[port.to_string(), settings.to_string()]].concat());
+    let known = format!("{{ name: node, issuer: \"{}\", client_id: postern, create_users: true }}", provider.issuer());
+    let gate = gate_with_mfa(port, &known);
+    let page = format!("http://localhost:{port}/me/x?a=b");
+    let mut browser = Chromium::open().without_scripts();
+    browser.open_page(&page);
+    browser.click("a[href*='/login/with/']");
+    browser.fill("username", "ann");
+    browser.click("button");
+    assert_eq!(browser.url(), page, "{}", browser.text());
+    gate.postern.cli(&["user", "edit", "ann", "--staff=true"]);
+    crate::support::eventually("she is asked for a second factor", || {
+        browser.open_page(&page);
+        browser.url().contains("/login/code/").then_some(())
+    });
+    assert!(browser.text().contains("Log in once more") && !browser.text().contains("Code"), "{}", browser.text());
+    // The provider remembers her, and sends her back at once.
+    browser.click("a[href*='/login/with/']");
+    assert!(browser.url().ends_with("/login/code/"), "{}", browser.url());
+    let secret = browser.eval("document.querySelector('code').textContent");
+    let code = codes(&format!("<code>{}</code>", secret.as_str().unwrap())).remove(0);
+    browser.fill("code", &code);
+    browser.click("button");
+    browser.click("main a[href*='me']");
+    assert_eq!(browser.url(), page, "{}", browser.text());
+    assert_eq!(gate.upstream.last().header("x-postern-user"), Some("ann"));
+    assert_eq!(gate.postern.query("SELECT group_concat(DISTINCT coalesce(factor, 'none')) FROM sessions"), "app");
 }

@@ -11,6 +11,7 @@ mod large;
 mod letters;
 mod links;
 mod once;
+mod own;
 mod pages;
 mod schemathesis;
 mod tenants;

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Where an operation is, and the commands of its methods.
-const TWINS: [(&str, &[(&str, &str)]); 23] = [
+const TWINS: [(&str, &[(&str, &str)]); 27] = [
     ("organization/", &[("get", "org list"), ("post", "org create")]),
     (
         "organization/{id}/",
@@ -37,7 +37,14 @@ const TWINS: [(&str, &[(&str, &str)]); 23] = [
             ("delete", "permission delete"),
         ],
     ),
-    ("me/", &[("get", "me")]),
+    ("me/", &[("get", "me"), ("patch", "user edit")]),
+    ("me/profile/", &[("get", "user show"), ("put", "user edit"), ("patch", "user edit")]),
+    ("me/email/", &[("get", "email list"), ("post", "email create")]),
+    (
+        "me/email/{number}/",
+        &[("get", "email show"), ("put", "email edit"), ("patch", "email edit"), ("delete", "email delete")],
+    ),
+    ("me/email/{number}/confirm/", &[("post", "user confirm-email")]),
     ("me/token/", &[("get", "token list"), ("post", "token create")]),
     (
         "me/token/{id}/",

@@ -74,7 +74,7 @@ pub(super) async fn answer<E: Endpoint>(
         }
     };
     if let Some(sent) = &sent {
-        body = sent.body(E::fields(call.audience()), &mut call.request);
+        body = sent.body(fields::<E>(&call, sent.intent), &mut call.request);
     }
     let again = call.again();
     let browse = Browse { endpoint, route, shown, call: &again };
@@ -197,10 +197,9 @@ impl<E: Endpoint> Browse<'_, E> {
             page.title = asks;
         }
         let filling = Filling { record: has_record.then_some(&record), sent, errors };
-        let fields = E::fields(call.audience());
+        let fields = fields::<E>(call, intent);
         let hidden = if E::IS_CONFIRMED { self.said(fields, sent) } else { Vec::new() };
         let inputs = match intent {
-            Intent::Delete => Vec::new(),
             _ if E::IS_CONFIRMED => Vec::new(),
             _ => form::inputs(call, fields, *verb, &filling).await?,
         };
@@ -236,9 +235,9 @@ impl<E: Endpoint> Browse<'_, E> {
     async fn show_again(&self, mut page: Page, sent: &Sent, error: ApiError) -> Response {
         let (response, json) = told(&self.call.api, self.route, error).await;
         let told = Node::parse(&json);
-        let fields: Vec<&str> = E::fields(self.call.audience()).iter().map(|field| field.name).collect();
+        let fields: Vec<&str> = fields::<E>(self.call, sent.intent).iter().map(|field| field.name).collect();
         // What is not there to be filled in has its error above the form.
-        let is_shown = |name: &str| sent.intent != Intent::Delete && !E::IS_CONFIRMED && fields.contains(&name);
+        let is_shown = |name: &str| !E::IS_CONFIRMED && fields.contains(&name);
         page.problems = problems(&told, response.status(), is_shown);
         if sent.is_stale {
             page.problems = vec![STALE.to_owned()];
@@ -288,6 +287,11 @@ impl<E: Endpoint> Browse<'_, E> {
         let above = path.rsplit_once('/').map_or("/", |(above, _)| above);
         at(&self.call.api, self.call.site(), &format!("{above}/"))
     }
+}
+
+/// What a form has fields for.
+fn fields<E: Endpoint>(call: &Call, intent: Intent) -> &'static [Field] {
+    if intent == Intent::Delete { E::DELETED_WITH } else { E::fields(call.audience()) }
 }
 
 /// What is told of an error, and its answer.

@@ -41,6 +41,19 @@ const USER_PERMISSIONS: Field =
 /// What the installation declares.
 const FIELDS: Field = Field::new("fields", Shape::Map);
 
+/// What people say of themselves.
+pub(in crate::api::rest) const PROFILE: &[Field] = &[
+    FIRST_NAME,
+    LAST_NAME,
+    BIO,
+    URL,
+    COMPANY,
+    LOCATION,
+    PHONE_NUMBER,
+    BIRTH_DATE,
+    Field::text("language").at_most(8).help("Of letters and pages, such as en-gb"),
+];
+
 const TIE: &[Field] = &[
     Field::new("organization", Shape::Key).required().nullable(),
     Field::flag("is_admin").label("Organization manager"),
@@ -130,5 +143,21 @@ pub(super) const fn alone(audience: Audience) -> &'static [Field] {
         (false, true, true) => alone!(FIRST_TIE.read_only(), [], [], [FIELDS]),
         (true, false, true) => alone!(TIES, [IS_SUPERUSER], [USER_PERMISSIONS], [FIELDS]),
         (false, false, true) => alone!(TIES, [], [], [FIELDS]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::PROFILE;
+    use crate::directory::{Input, UserEdit, Writer};
+
+    #[test]
+    fn a_profile_is_what_the_directory_lets_people_say_of_themselves() {
+        let theirs = UserEdit::fields().filter(|field| field.writer == Writer::Oneself && field.flag);
+        let mut theirs: Vec<_> = theirs.map(|field| field.name).collect();
+        let mut profile: Vec<_> = PROFILE.iter().map(|field| field.name).collect();
+        theirs.sort_unstable();
+        profile.sort_unstable();
+        assert_eq!(profile, theirs);
     }
 }

@@ -16,7 +16,7 @@ use serde_json::{Map, Value as Json};
 use std::collections::BTreeMap;
 
 /// What was sent, with what is wrong of it.
-pub(super) struct Input {
+pub(in crate::api::rest) struct Input {
     data: Data,
     errors: FieldErrors,
     /// What names the fields in order.
@@ -31,7 +31,7 @@ pub(super) struct Tie {
 }
 
 impl Input {
-    pub(super) fn new((data, errors): (Data, FieldErrors), fields: &'static [Field]) -> Self {
+    pub(in crate::api::rest) fn new((data, errors): (Data, FieldErrors), fields: &'static [Field]) -> Self {
         Self { data, errors, fields }
     }
 
@@ -47,7 +47,7 @@ impl Input {
 
     /// # Errors
     /// Something was wrong; all of it is told.
-    pub(super) fn settle(&mut self) -> Result<(), ApiError> {
+    pub(in crate::api::rest) fn settle(&mut self) -> Result<(), ApiError> {
         if self.errors.is_empty() {
             return Ok(());
         }
@@ -143,7 +143,7 @@ impl Input {
     }
 
     /// What was sent of the user's own fields, as the directory reads it.
-    pub(super) fn given(&self, compat: bool) -> Vec<(&'static str, Given)> {
+    pub(in crate::api::rest) fn given(&self, compat: bool) -> Vec<(&'static str, Given)> {
         let mut given = Vec::new();
         for (name, datum) in self.data.iter() {
             let text = match datum {

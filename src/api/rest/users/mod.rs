@@ -21,7 +21,9 @@ use crate::id::UserId;
 use async_trait::async_trait;
 use axum::body::Body;
 pub(super) use bulk::Bulk;
-use input::{Input, changes};
+pub(super) use fields::PROFILE;
+pub(super) use input::Input;
+use input::changes;
 use tell::Reader;
 
 /// The list.

@@ -10,6 +10,7 @@ fn targets(gate: &Gate) -> Vec<String> {
     let description = gate.send(crate::support::get(Who::nobody, "/api/v1/docs/openapi.json")).json();
     let user = id(gate, "uA");
     let first = |path: &str| get(gate, Who::su, path)["results"][0]["id"].to_string().trim_matches('"').to_owned();
+    let own_email = first("me/email/");
     let email = first(&format!("user/{}/email/", id(gate, "mA")));
     let (role, super_role) = (first(&format!("organization/{ORG_A}/role/")), first("super-role/"));
     let (group, permission, token) = (first("group/"), first("permission/"), first("me/token/"));
@@ -27,6 +28,7 @@ fn targets(gate: &Gate) -> Vec<String> {
         let number = if path.starts_with("permission") { &permission } else { &group };
         let path = match path {
             path if path.starts_with("super-role/{role}/") => path.replace("{role}", &super_role),
+            path if path.starts_with("me/email/") => path.replace("{number}", &own_email),
             path if path.starts_with("me/token/{id}/") => path.replace("{id}", &token),
             path if path.starts_with("organization/") => path.replace("{id}", ORG_A).replace("{role}", &role),
             path if path.starts_with("user/{id}/email/") => {
@@ -55,6 +57,7 @@ fn each_endpoint_that_is_read_has_a_page_with_the_same() {
         (format!("organization/{ORG_A}/role/"), json!({ "name": "helpers", "permissions": [] })),
         ("super-role/".to_owned(), json!({ "name": "all-helpers", "permissions": [] })),
         ("me/token/".to_owned(), json!({ "name": "reports" })),
+        ("me/email/".to_owned(), json!({ "email": "su@b.example" })),
         (format!("user/{}/email/", id(&gate, "mA")), json!({ "email": "ma@b.example" })),
     ];
     for (path, body) in &made {
