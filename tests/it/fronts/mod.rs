@@ -11,6 +11,7 @@ mod questions;
 mod real;
 mod revocation;
 mod servers;
+mod step_up;
 mod targets;
 
 use crate::support::{Answer, Options, Postern, Raw, Who, World, free_port};
