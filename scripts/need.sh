@@ -44,6 +44,7 @@ load      valgrind                                   valgrind
 perf      perf                                       linux-perf
 budgets   valgrind                                   valgrind
 fuzz      c++                                        g++
+saml      xmlsec1                                    xmlsec1
 root      mmdebstrap                                 mmdebstrap
 image     debootstrap                                debootstrap
 '

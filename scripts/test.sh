@@ -4,7 +4,7 @@
 #
 # The tests run PostgreSQL, PgBouncer, MariaDB and Redis of their own, as the user postgres, or as their own user where they are not root.
 # scripts/need.sh has the list of what is installed; scripts/tools.sh brings what deploy/ is judged by, scripts/python.sh,
-# scripts/peers.sh, scripts/openwisp.sh and scripts/openwisp-modules.sh other people's software in Python, and Envoy, scripts/node.sh a provider of logins in Node, all below target/. Used where present:
+# scripts/peers.sh, scripts/openwisp.sh and scripts/openwisp-modules.sh other people's software in Python, and Envoy, scripts/node.sh a provider of logins and a verifier of passkeys in Node, scripts/saml.sh a SAML provider and a bridge to it, all below target/. Used where present:
 # cargo-nextest (a process for each test), else cargo's own runner.
 # Works as root, as a user with sudo, and as a user without it when everything is there.
 set -euo pipefail
@@ -16,13 +16,14 @@ if [ "${1:-}" = --fast ]; then
     exec cargo test --locked --lib "$@"
 fi
 
-bash scripts/need.sh build python postgres modules redis peers
+bash scripts/need.sh build python postgres modules redis peers saml
 . scripts/cargo.sh
 bash scripts/python.sh >/dev/null
 bash scripts/peers.sh >/dev/null
 bash scripts/openwisp.sh >/dev/null
 bash scripts/openwisp-modules.sh >/dev/null
 bash scripts/node.sh >/dev/null
+bash scripts/saml.sh >/dev/null
 bash scripts/tools.sh
 
 # Examples in the documentation of the library; nextest does not run them.

@@ -3,6 +3,7 @@
 mod attacks;
 mod directory;
 mod real;
+mod saml;
 mod second_factor;
 
 use crate::login::browser::Browser;
@@ -48,7 +49,7 @@ fn python() -> &'static Path {
 struct Provider {
     process: Child,
     address: SocketAddr,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl Provider {
@@ -57,7 +58,7 @@ impl Provider {
         let (home, port) = (TempDir::new().unwrap(), free_port());
         let arguments = arguments(port, home.path().to_str().unwrap());
         let process = Command::new(program).args(arguments).spawn().unwrap();
-        let mut provider = Self { process, address: SocketAddr::from(([127, 0, 0, 1], port)), _home: home };
+        let mut provider = Self { process, address: SocketAddr::from(([127, 0, 0, 1], port)), home };
         eventually_within(Duration::from_secs(60), "the provider listens", || {
             assert!(provider.process.try_wait().unwrap().is_none(), "the provider has ended");
             TcpStream::connect(provider.address).ok()
