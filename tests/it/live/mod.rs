@@ -4,6 +4,7 @@ mod django;
 mod healing;
 mod install;
 mod own_tests;
+mod passkeys;
 mod races;
 mod reads;
 mod second_factors;

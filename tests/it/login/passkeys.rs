@@ -23,7 +23,7 @@ pub const WORD: &str = "s3cret-word";
 /// A gate for a browser, with more keys of `identity`, and of `passkeys`.
 pub struct Site {
     pub gate: Gate,
-    base: String,
+    pub base: String,
 }
 
 impl Site {
@@ -58,9 +58,14 @@ impl Site {
         browser.open_page(&format!("{}{path}", self.base));
     }
 
+    /// By their password; `one/lena` where usernames are per organization.
     pub fn log_in(&self, browser: &mut Chromium, name: &str) {
         browser.forget_cookies();
         self.open(browser, LOGIN);
+        let (organization, name) = name.split_once('/').unwrap_or(("", name));
+        if !organization.is_empty() {
+            browser.fill("organization", organization);
+        }
         browser.fill("username", name);
         browser.fill("password", WORD);
         browser.click("button[type=submit]");
@@ -76,7 +81,7 @@ impl Site {
     }
 
     /// Goes to a page without a session, and from there logs in with a passkey.
-    fn log_in_alone(&self, browser: &mut Chromium) {
+    pub fn log_in_alone(&self, browser: &mut Chromium) {
         browser.forget_cookies();
         self.open(browser, "/me/x?a=b");
         assert!(browser.url().contains("/api/v1/users/login/?next="), "{}", browser.url());
@@ -99,7 +104,7 @@ impl Site {
 }
 
 /// What the page's script would send, which stays here; and the cookies that go with it.
-fn capture(browser: &mut Chromium) -> (Vec<(String, String)>, BTreeMap<String, String>) {
+pub fn capture(browser: &mut Chromium) -> (Vec<(String, String)>, BTreeMap<String, String>) {
     let script = "new Promise(done => { HTMLFormElement.prototype.submit = function () { done(Object.fromEntries(new FormData(this))) }; \
                   document.querySelector('button[data-passkey]').click() })";
     let said = browser.eval(script);

@@ -33,7 +33,7 @@ fn program(name: &str) -> PathBuf {
 }
 
 /// What a script of `scripts/` prints.
-fn script(name: &str) -> PathBuf {
+pub fn script(name: &str) -> PathBuf {
     let made = Command::new("bash").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts").join(name)).output();
     let made = made.unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
