@@ -79,8 +79,27 @@ impl Own<'_> {
         Ok(self.view.emails(&List::of_user(self.user)).await?.rows)
     }
 
+    /// Whether an address of theirs lets somebody in, once it is confirmed: whom a provider knows by it.
+    pub fn is_way_in(&self) -> bool {
+        self.api.providers.iter().any(|provider| provider.settings.link_by_email)
+    }
+
+    /// That whoever sits at this screen, or has this token, is the owner of the account: by their password, or a login a moment ago.
+    async fn is_themselves(&self, session: Option<&str>, (client, password): (IpAddr, &str)) -> Result<(), Refused> {
+        let standing = Standing::of(self.api, session, self.user).await?;
+        standing.confirm(self.api, self.user, client, password).await.map_err(Refused::Doubt)
+    }
+
     /// Adds an address without believing that it is theirs, and sends it a letter with a link that shows it.
-    pub async fn add_email(&self, email: Email) -> Result<EmailRecord, Refused> {
+    pub async fn add_email(
+        &self,
+        email: Email,
+        session: Option<&str>,
+        confirm: (IpAddr, &str),
+    ) -> Result<EmailRecord, Refused> {
+        if self.is_way_in() {
+            self.is_themselves(session, confirm).await?;
+        }
         if self.emails().await?.len() >= MOST_EMAILS {
             return Err(Refused::Enough);
         }
@@ -102,13 +121,10 @@ impl Own<'_> {
         Ok(self.view.edit_email(self.user, id, edit).await?)
     }
 
-    /// Removes an address. One that is confirmed says who they are, so whoever sits at this screen, or has this token, shows that they are
-    /// they.
+    /// Removes an address. One that is confirmed says who they are.
     pub async fn remove_email(&self, id: i64, session: Option<&str>, confirm: (IpAddr, &str)) -> Result<(), Refused> {
         if self.view.email(self.user, id).await?.verified {
-            let (client, password) = confirm;
-            let standing = Standing::of(self.api, session, self.user).await?;
-            standing.confirm(self.api, self.user, client, password).await.map_err(Refused::Doubt)?;
+            self.is_themselves(session, confirm).await?;
         }
         Ok(self.view.delete_email(self.user, id).await.map(drop)?)
     }

@@ -85,6 +85,8 @@ struct Page {
     sends_letters: bool,
     /// Whether a confirmed address goes with the password alone.
     asks_password: bool,
+    /// Whether one is added with the password alone.
+    asks_to_add: bool,
     passkeys: String,
     sessions: Vec<Session>,
     tokens: Vec<OwnToken>,
@@ -282,6 +284,7 @@ impl Visit<'_> {
             let label = provider.map_or(&*known.issuer, |provider| &*provider.settings.label).to_owned();
             Known { label, issuer: known.issuer, subject: known.subject }
         });
+        let has_password = Standing::of(self.api, self.visitor.session.as_deref(), self.user).await?.has_password;
         Ok(Page {
             problem: shown.problem.to_owned(),
             token: shown.token.to_owned(),
@@ -294,7 +297,8 @@ impl Visit<'_> {
                 .map(|(_, why)| why.to_owned())
                 .unwrap_or_default(),
             sends_letters: self.api.mail.is_some() && self.api.links.site().is_some(),
-            asks_password: Standing::of(self.api, self.visitor.session.as_deref(), self.user).await?.has_password,
+            asks_password: has_password,
+            asks_to_add: has_password && self.own().is_way_in(),
             sessions: sessions.collect(),
             tokens: tokens.collect(),
             makes_tokens: !self.api.compat,
@@ -312,7 +316,7 @@ impl Visit<'_> {
             "profile" => {
                 self.own().edit_profile(profile::edit(fields, &self.view.user(&by).await?)?).await?;
             }
-            "add-email" => self.add_email(fields.text("email").trim()).await?,
+            "add-email" => self.add_email(fields.text("email").trim(), (client, fields.text("password"))).await?,
             "confirm-email" => {
                 self.own().confirm_email(number()?).await?;
             }
@@ -342,9 +346,9 @@ impl Visit<'_> {
         Ok(None)
     }
 
-    async fn add_email(&self, text: &str) -> Result<(), Refused> {
+    async fn add_email(&self, text: &str, confirm: (IpAddr, &str)) -> Result<(), Refused> {
         let email = Email::new(text).map_err(|error| Refused::of_field("email", &error))?;
-        match self.own().add_email(email).await {
+        match self.own().add_email(email, self.visitor.session.as_deref(), confirm).await {
             Err(own::Refused::Directory(error)) => Err(Refused::of_field("email", &error)),
             done => Ok(done.map(drop)?),
         }

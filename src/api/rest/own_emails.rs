@@ -15,7 +15,12 @@ use async_trait::async_trait;
 use axum::body::Body;
 use serde_json::Value as Json;
 
-const NEW: &[Field] = &[Field::new("email", Shape::Email).required().at_most(254).label("Email address")];
+const NEW: &[Field] = &[
+    Field::new("email", Shape::Email).required().at_most(254).label("Email address"),
+    Field::new("current_password", Shape::Untrimmed)
+        .blank()
+        .help("Of who has one, where providers know people by their address"),
+];
 const EDIT: &[Field] = &[Field::flag("primary").help("Whether letters go to it; it must be confirmed")];
 const DELETED_WITH: &[Field] =
     &[Field::new("current_password", Shape::Untrimmed).blank().help("Of who has one, to remove a confirmed address")];
@@ -58,7 +63,11 @@ impl Endpoint for Emails {
         let told = move |made: &EmailRecord| {
             Some(Done::Made { body: tell(made), location: Some(format!("{path}{}/", made.id)), alone: None })
         };
-        let add = |view: View| async move { own_by(call, &view).add_email(email).await.map_err(answer::<EmailRecord>) };
+        let (session, password) = (call.session.as_deref(), data.text("current_password").unwrap_or_default());
+        let add = |view: View| async move {
+            let added = own_by(call, &view).add_email(email, session, (call.client.0, password)).await;
+            added.map_err(answer::<EmailRecord>)
+        };
         call.make(own(call).view, told, add).await
     }
 }

@@ -217,6 +217,13 @@ fn a_phone_number_is_theirs_and_whose_another_is_nobody_learns() {
     // It logs her in from then on, where that is configured: by default it is.
     let mut by_phone = Browser::of(&gate);
     assert_eq!(by_phone.log_in("+39 366 5243703", "s3cret-word").status, 303);
+    // Whose login name is a number is not kept out by somebody who says it is their phone's.
+    gate.postern.cli_with(&["user", "create", "+393665243709", "--password-stdin"], "an0ther-word\n");
+    assert_eq!(fill(&mut browser, "+393665243709").status, 303);
+    let mut owner = Browser::of(&gate);
+    assert_eq!(owner.log_in("+393665243709", "an0ther-word").status, 303);
+    assert!(owner.get(ACCOUNT).text().contains("<strong>+393665243709</strong>"));
+    assert_eq!(fill(&mut browser, "+393665243703").status, 303);
     let taken = fill(&mut browser, "+393665243702");
     assert_eq!((taken.status, kept().as_str()), (400, "+393665243703"));
     let text = taken.text();

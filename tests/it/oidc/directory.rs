@@ -1,6 +1,6 @@
 //! Who somebody is here whom a provider knows, and what its claims make of them, from one login to the next.
 
-use super::{Provider, WITH, gate, log_in};
+use super::{Provider, WITH, gate, gate_of_records, log_in};
 use crate::login::browser::Browser;
 use crate::support::{Answer, Gate};
 use serde_json::{Value, json};
@@ -207,4 +207,49 @@ fn three_requests_are_enough_and_new_keys_are_found() {
     }
     assert!(ours(liar.seen()).iter().filter(|path| *path == "/jwks").count() <= 1, "{:?}", liar.seen());
     assert!(Browser::of(&gate).get(&format!("{WITH}liar")).status == 404);
+}
+
+/// An address by which a provider knows somebody lets them in for good: nobody adds one to an account at whose screen they merely sit.
+#[test]
+fn an_address_that_is_a_way_in_is_added_with_the_password() {
+    const ACCOUNT: &str = "/api/v1/users/account/";
+    let liar = Provider::liar();
+    for (link, is_way_in) in [("link_by_email: verified", true), ("link_by_email: never", false)] {
+        let gate = gate_of_records(&liar, link);
+        gate.postern.cli_with(&["user", "create", "lena", "--password-stdin"], "s3cret-word\n");
+        let mut browser = Browser::of(&gate);
+        assert_eq!(browser.log_in("lena", "s3cret-word").status, 303);
+        assert_eq!(browser.get(ACCOUNT).text().contains("id=\"password-new\""), is_way_in, "{link}");
+        let kept = || gate.postern.query("SELECT count(*) || '' FROM email_addresses");
+        let add = |browser: &mut Browser<'_>, password: &str| {
+            let fields = [("do", "add-email"), ("email", "thief@example.org"), ("password", password)];
+            browser.send(ACCOUNT, &fields)
+        };
+        let body = "{\"username\": \"lena\", \"password\": \"s3cret-word\"}";
+        let post = |path: &str, token: &str, body: &str| {
+            let length = body.len();
+            gate.send(format!(
+                "POST /api/v1/users/{path} HTTP/1.1\r\nHost: a\r\n{token}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+            ))
+        };
+        let token = format!("Authorization: Bearer {}\r\n", post("token/", "", body).json()["token"].as_str().unwrap());
+        let by_token = |password: &str| {
+            let body = format!("{{\"email\": \"t2@example.org\", \"current_password\": \"{password}\"}}");
+            post("me/email/", &token, &body)
+        };
+        let (by_page, by_api) = (add(&mut browser, ""), by_token(""));
+        if is_way_in {
+            assert!(
+                by_page.status == 400 && by_page.text().contains("This is not your password"),
+                "{}",
+                by_page.text()
+            );
+            assert!(by_api.status == 400 && by_api.text().contains("current_password"), "{}", by_api.text());
+            assert_eq!(kept(), "0");
+            assert_eq!((add(&mut browser, "s3cret-word").status, by_token("s3cret-word").status), (303, 201));
+        } else {
+            assert_eq!((by_page.status, by_api.status), (303, 201), "{}", by_api.text());
+        }
+        assert_eq!(kept(), "2");
+    }
 }

@@ -115,6 +115,12 @@ fn gate(liar: &Provider, provider: &[&str], identity: &str) -> Gate {
     Gate::with(&options(liar, provider, identity))
 }
 
+/// The same, which serves the directory's records too.
+fn gate_of_records(liar: &Provider, provider: &str) -> Gate {
+    let options = options(liar, &[provider], "");
+    Gate::with(&Options { config: options.config.replace("api: token", "api: all"), ..options })
+}
+
 /// The same, which login links lead into too; their `key` is a file beside its configuration.
 fn gate_by_links(liar: &Provider, identity: &str) -> Gate {
     let (upstream, mut options) = (Upstream::echo(), options(liar, &[], identity));
