@@ -70,8 +70,6 @@ fn a_passkey_is_of_somebody_whom_django_keeps() {
     browser.fill("password", WORD);
     browser.click("button[name=remove]");
     assert_eq!(text("SELECT count(*)::text FROM postern.passkeys"), "0", "{}", browser.text());
-    let mut browser = Chromium::open();
-    browser.authenticator();
     site.enrol(&mut browser, "lena");
     assert_eq!(text("SELECT count(*)::text FROM postern.passkeys"), "1", "{}", browser.text());
     sql(&format!("DELETE FROM {LENA}"));

@@ -18,6 +18,7 @@ mod nobody;
 mod old_passwords;
 mod pages;
 mod passkey_accounts;
+mod passkey_oracle;
 pub mod passkeys;
 mod passwords;
 mod place;
