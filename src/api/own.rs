@@ -12,9 +12,6 @@ use crate::mail::templates::{Kind, Values};
 use std::net::IpAddr;
 use std::time::Duration;
 
-/// So many addresses a user gives themselves, at most: each can be sent letters.
-const MOST_EMAILS: usize = 10;
-
 /// Said of a phone number that somebody else has.
 pub(super) const NUMBER_TAKEN: &str = "This number cannot be yours here. If it is, ask an administrator.";
 
@@ -100,11 +97,12 @@ impl Own<'_> {
         if self.is_way_in() {
             self.is_themselves(session, confirm).await?;
         }
-        if self.emails().await?.len() >= MOST_EMAILS {
-            return Err(Refused::Enough);
-        }
         let by = self.user.into();
-        let made = self.view.create_email(&by, NewEmail { email, verified: false, is_primary: false }).await?;
+        let made = self.view.create_email(&by, NewEmail { email, verified: false, is_primary: false }).await;
+        let made = made.map_err(|error| match error {
+            DirectoryError::Enough => Refused::Enough,
+            error => error.into(),
+        })?;
         match self.post(&self.view.user(&by).await?, &made).await {
             // It can be asked for again.
             Err(Refused::NoLetters | Refused::TooManyLetters) | Ok(()) => Ok(made),

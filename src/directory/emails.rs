@@ -9,8 +9,11 @@ use super::resources::{EmailEdit, EmailRecord, NewEmail};
 use super::selector::UserSelector;
 use super::tx::Tx;
 use super::users::must_be_changeable;
-use super::viewer::Action;
+use super::viewer::{Action, Viewer};
 use crate::id::UserId;
+
+/// So many a user gives themselves, at most: each can be sent letters.
+const MOST: i64 = 10;
 
 operations! {
     /// E-mail addresses, in the order in which they were made.
@@ -38,6 +41,15 @@ async fn create(tx: &Tx<'_>, by: &UserSelector, new: NewEmail) -> Result<EmailRe
     tx.viewer.may::<EmailRecord>(Action::Add)?;
     let user = lookup::user(tx, by).await?;
     must_be_changeable(tx, &user).await?;
+    if matches!(tx.viewer, Viewer::Oneself(_)) {
+        // Of many at once each counts those before it.
+        tx.session.lock("users", &user.id).await?;
+        let sql = "SELECT count(*) AS count FROM email_addresses WHERE user_id = $1";
+        let count: i64 = tx.row(sql, &[&user.id]).await?.map(|row| row.get("count")).transpose()?.unwrap_or_default();
+        if count >= MOST {
+            return Err(DirectoryError::Enough);
+        }
+    }
     insert(tx, user.id, new, false).await
 }
 

@@ -191,6 +191,9 @@ pub enum DirectoryError {
     /// The directory is Django's, and that is done there.
     #[error("{what}")]
     KeptByDjango { what: String },
+    /// Somebody has as many of their own as they may give themselves.
+    #[error("they have as many as they may have")]
+    Enough,
     /// Whoever asks may not do that.
     #[error("they may not {what}")]
     Forbidden { what: String },
@@ -297,6 +300,7 @@ impl DirectoryError {
             }
             Self::Changed => "read it again, and see whether your change is still meant".into(),
             Self::NotOwner { .. } => "ask the owner, or a superuser".into(),
+            Self::Enough => "remove one of them first".into(),
             Self::Forbidden { .. } => "ask a superuser".into(),
             Self::Store(StoreError::Unavailable(_)) => {
                 "try again; if it stays, see whether another process holds the database, and whether its disk is full"
