@@ -17,7 +17,6 @@ pub use scope::{MOST as MOST_IN_A_SCOPE, Scope};
 pub use value::{Value, header_value};
 
 use crate::id::{OrgId, UserId};
-use http::HeaderValue;
 use std::borrow::Cow;
 use std::sync::Arc;
 

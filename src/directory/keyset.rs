@@ -5,7 +5,7 @@ use super::error::DirectoryError;
 use super::list::Rows;
 use super::records::Conditions;
 use super::resources::{Field, Resource};
-use super::sql::{Cell, Value};
+use super::sql::Cell;
 use super::tx::Tx;
 use serde::{Deserialize, Serialize};
 

@@ -20,7 +20,6 @@ use super::uwsgi;
 use crate::yaml::{Findings, Span};
 use http::Method;
 use parents::Parents;
-use std::collections::HashMap;
 
 /// What the configuration says; `None` where there is none to ask.
 #[derive(Clone, Copy, Debug)]
