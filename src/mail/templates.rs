@@ -244,6 +244,19 @@ mod tests {
     }
 
     #[test]
+    fn letters_say_du_and_tu_as_pages_do() {
+        for (name, text) in
+            super::TEXTS.iter().filter(|(name, _)| name.ends_with(".de.txt") || name.ends_with(".es.txt"))
+        {
+            for word in text.split(|c: char| !c.is_alphabetic()) {
+                let is_formal = ["Sie", "usted", "Su", "suya", "Elija", "Confirme", "cambie"].contains(&word)
+                    || ["Ihr", "Ihnen"].iter().any(|start| word.starts_with(start));
+                assert!(!is_formal, "{name}: {word}");
+            }
+        }
+    }
+
+    #[test]
     fn letters_are_in_the_language_of_whom_they_are_for() {
         let ours = Templates::load(None).unwrap();
         for (language, subject) in [

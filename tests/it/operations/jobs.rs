@@ -83,8 +83,8 @@ fn expected() -> BTreeMap<String, String> {
     [
         ("gone-it", "Il tuo account è stato disattivato".to_owned()),
         ("last-day", format!("Your account will expire on {}", day(0))),
-        ("soon-de", format!("Ihr Konto läuft am {} ab", day(7))),
-        ("old-password", format!("Su contraseña caducará el {}", day(5))),
+        ("soon-de", format!("Dein Konto läuft am {} ab", day(7))),
+        ("old-password", format!("Tu contraseña caducará el {}", day(5))),
         ("old-password-of-staff", format!("Your password will expire on {}", day(6))),
     ]
     .into_iter()
