@@ -1,16 +1,19 @@
 //! `postern group`: groups, what they permit everywhere, and who is in them.
 
 use super::ask::Sure;
+use super::history;
 use super::noun::{Begins, ListArgs, Noun, Shown, made_or_found, make_all, show_rows};
 use super::output::{Exit, Output};
 use super::rights::{Changes, Permissions, Users, permissions};
 use crate::directory::name::RightsName;
-use crate::directory::{BundleEdit, Directory, DirectoryError, List, NewGroup, Unique, UserSelector, Viewer};
+use crate::directory::{
+    BundleEdit, Directory, DirectoryError, HistoryOf, List, NewGroup, Unique, UserSelector, Viewer,
+};
 use serde::Deserialize;
 
 pub type Args = Noun<Verb>;
 
-/// Groups, whose permissions count everywhere: create, list, show, edit, delete, grant, revoke, add, remove, users
+/// Groups, whose permissions count everywhere: create, list, show, history, edit, delete, grant, revoke, add, remove, users
 #[derive(clap::Subcommand)]
 pub enum Verb {
     /// Create a group and print its id, or many
@@ -38,6 +41,13 @@ pub enum Verb {
     Show {
         /// Name or id
         group: String,
+    },
+    /// Show what happened to a group, the newest first
+    History {
+        /// Name or id
+        group: String,
+        #[command(flatten)]
+        list: ListArgs,
     },
     /// Change a group
     Edit {
@@ -170,6 +180,10 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
             let group = Shown(store.delete_group(&group.id.into()).await?);
             out.done(&group, None, &format!("deleted group {}", group.name))?;
             return Ok(Exit::Ok);
+        }
+        Verb::History { group, list } => {
+            let group = store.group(&group.as_str().into()).await?;
+            return history::show(store, HistoryOf::Group(group.id), list, out).await;
         }
         Verb::Users { group, list } => {
             return show_rows(store.group_users(&group.as_str().into(), &list.into()).await?, out);

@@ -15,6 +15,7 @@ pub mod export_users;
 mod facts;
 pub mod group;
 pub mod health;
+mod history;
 pub mod import;
 mod integrate;
 mod invite;

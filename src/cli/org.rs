@@ -1,14 +1,17 @@
 //! `postern org`: create, list, show, edit and delete organizations, and move their ownership. Acts as a superuser.
 
 use super::ask::Sure;
+use super::history;
 use super::noun::{Begins, ListArgs, Noun, Shown, Words, made_or_found, make_all, show_rows};
 use super::output::{Exit, Output};
 use crate::directory::name::Slug;
-use crate::directory::{Blank, Directory, List, NewOrganization, OrganizationEdit, Unique, UserSelector, Viewer};
+use crate::directory::{
+    Blank, Directory, HistoryOf, List, NewOrganization, OrganizationEdit, Unique, UserSelector, Viewer,
+};
 
 pub type Args = Noun<Verb>;
 
-/// Organizations: create, list, show, edit, delete, owner
+/// Organizations: create, list, show, history, edit, delete, owner
 #[derive(clap::Subcommand)]
 pub enum Verb {
     /// Create an organization and print the id, or many
@@ -33,6 +36,13 @@ pub enum Verb {
     Show {
         /// Id or slug
         org: String,
+    },
+    /// Show what happened to an organization, its memberships and roles, the newest first
+    History {
+        /// Id or slug
+        org: String,
+        #[command(flatten)]
+        list: ListArgs,
     },
     /// Change an organization; --active=false disables it
     Edit {
@@ -94,6 +104,10 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
         }
         Verb::List { list } => return show_rows(store.organizations(&list.into()).await?, out),
         Verb::Show { org } => out.show(&Shown(store.organization_record(&org.into()).await?))?,
+        Verb::History { org, list } => {
+            let org = store.organization_record(&org.into()).await?;
+            return history::show(store, HistoryOf::Organization(org.id), list, out).await;
+        }
         Verb::Edit { org, changes } => {
             let edited = Shown(store.edit_organization(&org.into(), changes.check()?).await?);
             out.done(&edited, None, &format!("changed {}", edited.slug))?;

@@ -1,19 +1,20 @@
 //! `postern role`: roles in an organization, super roles in all of them, what they permit, and who holds them.
 
 use super::ask::Sure;
+use super::history;
 use super::noun::{Begins, ListArgs, Noun, Shown, made_or_found, make_all, show_rows};
 use super::output::{Exit, Output};
 use super::rights::{Changes, Permissions, Users, permissions};
 use crate::directory::name::RightsName;
 use crate::directory::{
-    BundleEdit, Directory, DirectoryError, List, NewRole, OrgSelector, RoleRecord, RoleSelector, Scope, UserSelector,
-    Viewer,
+    BundleEdit, Directory, DirectoryError, HistoryOf, List, NewRole, OrgSelector, RoleRecord, RoleSelector, Scope,
+    UserSelector, Viewer,
 };
 use serde::Deserialize;
 
 pub type Args = Noun<Verb>;
 
-/// Roles of an organization, and super roles: create, list, show, edit, delete, grant, revoke, add, remove, users
+/// Roles of an organization, and super roles: create, list, show, history, edit, delete, grant, revoke, add, remove, users
 ///
 /// A role counts in one organization (--org) and for its members only; who leaves it loses it. A super role (--super) counts
 /// in every organization.
@@ -48,6 +49,13 @@ pub enum Verb {
     Show {
         #[command(flatten)]
         role: Role,
+    },
+    /// Show what happened to a role, the newest first
+    History {
+        #[command(flatten)]
+        role: Role,
+        #[command(flatten)]
+        list: ListArgs,
     },
     /// Change a role
     Edit {
@@ -241,6 +249,7 @@ pub async fn run(args: Args, store: &Directory, out: &mut Output) -> anyhow::Res
             out.done(&role, None, &format!("deleted {}", title(&role)))?;
             return Ok(Exit::Ok);
         }
+        Verb::History { role, list } => return history::show(store, HistoryOf::Role(role.into()), list, out).await,
         Verb::Users { role, list } => return show_rows(store.role_users(&role.into(), &list.into()).await?, out),
         Verb::Edit { role, changes } => (role, changes.check()?),
         Verb::Grant { role, permissions } => {

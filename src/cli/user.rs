@@ -1,6 +1,7 @@
 //! `postern user`: create, list, show, edit and delete users, and what they may do.
 
 use super::ask::{Sure, new_password};
+use super::history;
 use super::invite;
 use super::noun::{Begins, ListArgs, Made, Noun, Shown, Words, made_or_found, make_all, show_rows};
 use super::output::{Exit, Output, Record};
@@ -9,7 +10,7 @@ use super::subject::{ShownSubject, Subject};
 use super::usage::NoArgument;
 use crate::clock;
 use crate::config::Config;
-use crate::directory::{Directory, GrantRecord, List, NewUser, UserEdit, UserSelector, Viewer, login_of};
+use crate::directory::{Directory, GrantRecord, HistoryOf, List, NewUser, UserEdit, UserSelector, Viewer, login_of};
 use crate::password::validate::Personal;
 use crate::password::{Hasher, PasswordHash, Passwords};
 use anyhow::{Context, ensure};
@@ -48,6 +49,13 @@ pub enum Verb {
     Show {
         /// Id, username (acme/ann) or e-mail address
         user: String,
+    },
+    /// Show what happened to a user and to what is theirs, the newest first
+    History {
+        /// Id, username (acme/ann) or e-mail address
+        user: String,
+        #[command(flatten)]
+        list: ListArgs,
     },
     /// Change a user
     Edit {
@@ -242,6 +250,10 @@ pub async fn run(args: Args, config: &Config, store: &Directory, out: &mut Outpu
         }
         Verb::List { list } => return show_rows(store.users(&list.into()).await?, out),
         Verb::Show { user } => out.show(&Shown(store.user(&user.into()).await?))?,
+        Verb::History { user, list } => {
+            let user = store.user(&user.into()).await?;
+            return history::show(store, HistoryOf::User(user.id), list, out).await;
+        }
         Verb::Edit { user, changes } => {
             let user = Shown(store.edit_user(&user.into(), changes.check()?).await?);
             out.done(&user, None, &format!("changed user {}", user.username))?;

@@ -44,6 +44,20 @@ operations! {
     look history(list: &List; of: HistoryOf) -> Rows<HistoryRecord> = read;
 }
 
+impl HistoryRecord {
+    /// Who did it, as far as the viewer sees them: a username, or a name of the operating system.
+    #[must_use]
+    pub fn who(&self) -> Option<&str> {
+        self.by.as_deref().or(Some(&*self.actor).filter(|actor| !actor.is_empty()))
+    }
+
+    /// Each field that was changed, what it was and what it is.
+    pub fn all_changes(&self) -> impl Iterator<Item = (String, Json, Json)> {
+        let parts = |text: &str| serde_json::from_str::<Vec<_>>(text).unwrap_or_default();
+        parts(&self.changes).into_iter().chain(parts(&self.private))
+    }
+}
+
 impl Directory {
     /// Forgets some of what is too old; how many lines.
     ///

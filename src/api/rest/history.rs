@@ -105,12 +105,9 @@ fn tell(record: &HistoryRecord) -> String {
     told.put("at", &moment::of_micros(record.at));
     told.put("what", &record.what);
     told.put("name", &record.name);
-    let actor = Some(&record.actor).filter(|actor| !actor.is_empty());
-    told.put("by", &record.by.as_ref().or(actor));
+    told.put("by", &record.who());
     told.put("via", &record.via);
-    let parts = |text: &str| serde_json::from_str::<Vec<(String, Json, Json)>>(text).unwrap_or_default();
-    let all = parts(&record.changes).into_iter().chain(parts(&record.private));
-    told.put_objects("changes", all, |object, (field, before, after)| {
+    told.put_objects("changes", record.all_changes(), |object, (field, before, after)| {
         object.put("field", &field);
         object.put("before", &before);
         object.put("after", &after);

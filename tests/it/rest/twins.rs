@@ -2,11 +2,11 @@
 
 use super::{gate, get, id};
 use crate::support::Who;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Where an operation is, and the commands of its methods.
-const TWINS: [(&str, &[(&str, &str)]); 27] = [
+const TWINS: [(&str, &[(&str, &str)]); 32] = [
     ("organization/", &[("get", "org list"), ("post", "org create")]),
     (
         "organization/{id}/",
@@ -37,6 +37,11 @@ const TWINS: [(&str, &[(&str, &str)]); 27] = [
             ("delete", "permission delete"),
         ],
     ),
+    ("user/{id}/history/", &[("get", "user history")]),
+    ("organization/{id}/history/", &[("get", "org history")]),
+    ("group/{number}/history/", &[("get", "group history")]),
+    ("organization/{id}/role/{role}/history/", &[("get", "role history")]),
+    ("super-role/{role}/history/", &[("get", "role history")]),
     ("me/", &[("get", "me"), ("patch", "user edit")]),
     ("me/profile/", &[("get", "user show"), ("put", "user edit"), ("patch", "user edit")]),
     ("me/email/", &[("get", "email list"), ("post", "email create")]),
@@ -69,8 +74,7 @@ const TWINS: [(&str, &[(&str, &str)]); 27] = [
 ];
 
 /// Other looks at what has commands of its own, and histories, which have none yet.
-const LOOKS: [&str; 6] =
-    ["/history/", "/bulk/", "user/{id}/membership/", "user/{id}/token/", "user/{id}/session/", "}/user/"];
+const LOOKS: [&str; 5] = ["/bulk/", "user/{id}/membership/", "user/{id}/token/", "user/{id}/session/", "}/user/"];
 
 /// What is of logins and forms, and has no command.
 const OTHERS: [&str; 2] = ["password", "pages"];
@@ -99,6 +103,23 @@ fn each_operation_of_a_record_has_a_command() {
         }
     }
     assert!(twins.is_empty(), "nothing is there of {twins:?}");
+}
+
+#[test]
+fn what_happened_is_told_at_the_command_line_as_over_the_api() {
+    let gate = gate();
+    let id = id(&gate, "uA");
+    gate.postern.cli(&["user", "edit", "uA", "--first-name", "Ann"]);
+    let over_api = get(&gate, Who::su, &format!("user/{id}/history/"))["results"].clone();
+    let told: Value = serde_json::from_str(&gate.postern.cli(&["user", "history", "uA", "--json"])).unwrap();
+    let first = |all: &Value| all[0].clone();
+    for name in ["id", "what", "name", "by", "via", "changes"] {
+        assert_eq!(first(&told)[name], first(&over_api)[name], "{name}: {told}");
+    }
+    assert_eq!(first(&told)["changes"], json!([{ "field": "first_name", "before": "", "after": "Ann" }]));
+    let one = gate.postern.cli(&["user", "history", "uA", "--limit", "1"]);
+    assert!(one.contains("user.edit\tuA\tfirst_name\t") && one.lines().count() == 1, "{one}");
+    assert!(gate.postern.cli(&["org", "history", "a"]).contains("membership.create"));
 }
 
 #[test]
