@@ -117,8 +117,6 @@ pub struct Frame {
     pub notice: String,
     /// What is wrong.
     pub problems: Vec<String>,
-    /// What is on it, but for its heading, is English alone, whatever language is asked for: words of the policy and of its reasons.
-    pub is_english: bool,
 }
 
 impl Frame {

@@ -5,17 +5,18 @@
 use super::chart::{Chart, Series};
 use super::frame::{Frame, Group};
 use super::gate::Visit;
-use super::moment;
 use super::policy::REFUSALS;
 use crate::api::error::ApiError;
-use crate::api::words::filters;
+use crate::api::words::{self, filters};
 use crate::directory::{Count, Growth};
 use crate::telemetry::minutes::{Minute, Refusals};
 use askama::Template;
 use axum::response::Response;
 use form_urlencoded::Serializer;
 use http::StatusCode;
+use jiff::Timestamp;
 use parking_lot::Mutex;
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,7 @@ pub struct Told(Mutex<Option<(Instant, Arc<Growth>)>>);
 
 /// A number that is looked at first.
 struct Tile {
-    name: &'static str,
+    name: String,
     value: String,
     note: String,
 }
@@ -69,10 +70,9 @@ pub(super) async fn show(visit: Visit) -> Response {
     let mut home =
         Home { frame, places, tiles: Vec::new(), charts: Vec::new(), refused: Vec::new(), notes: Vec::new() };
     if visit.is_superuser() {
-        home.frame.is_english = true;
         match growth(&visit).await {
             Ok(growth) => home.people(&growth),
-            Err(_) => home.frame.problems.push("The directory cannot be asked at this moment.".to_owned()),
+            Err(_) => home.frame.problems.push(words::t("The directory cannot be asked at this moment.").into_owned()),
         }
         home.requests(&visit);
         // Those of thousands of routes are summed up.
@@ -103,22 +103,26 @@ async fn growth(visit: &Visit) -> Result<Arc<Growth>, ApiError> {
 
 impl Home {
     fn people(&mut self, growth: &Growth) {
-        for (name, id, class, count) in
-            [("Users", "users", "one", &growth.users), ("Organizations", "organizations", "two", &growth.organizations)]
+        let users = (words::t("Users"), words::t("New users"), words::t("new users"));
+        let organizations = (words::t("Organizations"), words::t("New organizations"), words::t("new organizations"));
+        for ((name, title, series), id, class, count) in
+            [(users, "users", "one", &growth.users), (organizations, "organizations", "two", &growth.organizations)]
         {
             let recent: u64 = count.by_day.values().sum();
-            let least = if count.is_cut { "at least " } else { "" };
-            self.tiles.push(Tile {
-                name,
-                value: count.total.to_string(),
-                note: format!("{least}{recent} new in {DAYS} days"),
-            });
+            let note = match count.is_cut {
+                true => words::fill_each("at least {0} new in {1} days", &[&recent, &DAYS]),
+                false => words::fill_each("{0} new in {1} days", &[&recent, &DAYS]),
+            };
+            self.tiles.push(Tile { name: name.to_string(), value: count.total.to_string(), note });
             if count.is_cut {
-                self.notes.push(format!("Of new {id} only the last 20,000 are counted: the first days are not whole."));
+                let cut = "{0}: only the last 20,000 are counted, so that the first days are not whole.";
+                self.notes.push(words::fill(cut, name));
             }
-            self.charts.push(by_day(name, id, class, count));
+            let series = Series { name: series.into_owned(), class };
+            self.charts.push(by_day(title.into_owned(), id, series, count));
         }
-        self.notes.push(format!("Users and organizations are as of {} minutes ago at most.", GOOD_FOR.as_secs() / 60));
+        let age = GOOD_FOR.as_secs() / 60;
+        self.notes.push(words::fill("Users and organizations are as of {0} minutes ago at most.", age));
     }
 
     fn requests(&mut self, visit: &Visit) {
@@ -127,23 +131,27 @@ impl Home {
             |of: fn(&Minute) -> u32| minutes.iter().rev().take(60).map(|minute| u64::from(of(minute))).sum::<u64>();
         let (allowed, refused) = (hour(|minute| minute.allowed), hour(|minute| minute.refused));
         self.tiles.push(Tile {
-            name: "Requests, last hour",
+            name: words::t("Requests, last hour").into_owned(),
             value: (allowed + refused).to_string(),
-            note: format!("{refused} refused or failed"),
+            note: words::fill("{0} refused or failed", refused),
         });
         self.tiles.push(Tile {
-            name: "Logins, last hour",
+            name: words::t("Logins, last hour").into_owned(),
             value: hour(|minute| minute.logins).to_string(),
-            note: "sessions that began".to_owned(),
+            note: words::t("sessions that began").into_owned(),
         });
         let lag = visit.admin.fact_cache.lag().total();
         let within = |percent| {
-            lag.within(percent).map_or("none yet".to_owned(), |micros| format!("{} ms", micros.div_ceil(1000)))
+            let none = || words::t("none yet").into_owned();
+            lag.within(percent).map_or_else(none, |micros| format!("{} ms", micros.div_ceil(1000)))
         };
         self.tiles.push(Tile {
-            name: "Revocation lag",
+            name: words::t("Revocation lag").into_owned(),
             value: within(99),
-            note: format!("99 % within {}, half within {}; {} changes", within(99), within(50), lag.count()),
+            note: words::fill_each(
+                "99 % within {0}, half within {1}; {2} changes",
+                &[&within(99), &within(50), &lag.count()],
+            ),
         });
         let pieces: Vec<&[Minute]> = minutes.rchunks(EACH).rev().collect();
         let rows = |of: fn(&Minute) -> Vec<u64>| -> Vec<(String, Vec<u64>)> {
@@ -154,32 +162,35 @@ impl Home {
             };
             let time = |piece: &[Minute]| {
                 let at = piece.last().map_or(0, |minute| i64::try_from(minute.at).unwrap_or(0));
-                moment::told(at).chars().skip(11).take(5).collect()
+                Timestamp::from_second(at).unwrap_or_default().strftime("%H:%M").to_string()
             };
             pieces.iter().map(|piece| (time(piece), sum(piece))).collect()
         };
-        let series = |name: &str, class| Series { name: name.to_owned(), class };
+        let series = |name: Cow<'_, str>, class| Series { name: name.into_owned(), class };
         self.charts.push(Chart::bars(
             "requests",
-            "Requests".to_owned(),
-            format!("Let through and refused, of each {EACH} minutes of the last {} hours; {allowed} and {refused} in the last one.", MINUTES / 60),
-            "until (UTC)".to_owned(),
-            &[series("refused", "bad"), series("let through", "one")],
+            words::t("Requests").into_owned(),
+            words::fill_each(
+                "Let through and refused, of each {0} minutes of the last {1} hours; {2} and {3} in the last one.",
+                &[&EACH, &(MINUTES / 60), &allowed, &refused],
+            ),
+            words::t("until (UTC)").into_owned(),
+            &[series(words::t("refused"), "bad"), series(words::t("let through"), "one")],
             rows(|minute| vec![u64::from(minute.refused), u64::from(minute.allowed)]),
         ));
         self.charts.push(Chart::bars(
             "logins",
-            "Logins".to_owned(),
-            format!("Sessions that began, of each {EACH} minutes of the last {} hours.", MINUTES / 60),
-            "until (UTC)".to_owned(),
-            &[series("logins", "two")],
+            words::t("Logins").into_owned(),
+            words::fill_each(
+                "Sessions that began, of each {0} minutes of the last {1} hours.",
+                &[&EACH, &(MINUTES / 60)],
+            ),
+            words::t("until (UTC)").into_owned(),
+            &[series(words::t("logins"), "two")],
             rows(|minute| vec![u64::from(minute.logins)]),
         ));
-        self.notes.push(
-            "Requests, logins, refusals and the lag are those of this replica alone, since it was started; the \
-             current minute is not counted yet."
-                .to_owned(),
-        );
+        let note = "Requests, logins, refusals and the lag are those of this replica alone, since it was started; the current minute is not counted yet.";
+        self.notes.push(words::t(note).into_owned());
     }
 
     fn refusals(&mut self, visit: &Visit, most: Vec<Refusals>, all: u64) {
@@ -202,14 +213,14 @@ impl Home {
     }
 }
 
-fn by_day(name: &str, id: &'static str, class: &'static str, count: &Count) -> Chart {
+fn by_day(title: String, id: &'static str, series: Series, count: &Count) -> Chart {
     let today = crate::clock::unix_seconds() / DAY;
     let rows = (today - DAYS + 1..=today).map(|day| {
-        let date = moment::told(day * DAY).chars().take(10).collect();
-        (date, vec![count.by_day.get(&day).copied().unwrap_or(0)])
+        let date = Timestamp::from_second(day * DAY).unwrap_or_default();
+        (date.strftime("%Y-%m-%d").to_string(), vec![count.by_day.get(&day).copied().unwrap_or(0)])
     });
     let recent: u64 = count.by_day.values().sum();
-    let series = [Series { name: format!("new {id}"), class }];
-    let summary = format!("{recent} in the last {DAYS} days, by the day on which they were made (UTC).");
-    Chart::bars(id, format!("New {}", name.to_lowercase()), summary, "day".to_owned(), &series, rows.collect())
+    let summary = "{0} in the last {1} days, by the day on which they were made (UTC).";
+    let summary = words::fill_each(summary, &[&recent, &DAYS]);
+    Chart::bars(id, title, summary, words::t("day").into_owned(), &[series], rows.collect())
 }

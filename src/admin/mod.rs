@@ -10,7 +10,6 @@ mod export;
 pub mod frame;
 pub mod gate;
 mod home;
-mod moment;
 pub mod operations;
 mod policy;
 mod records;

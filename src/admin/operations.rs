@@ -3,7 +3,7 @@
 use super::frame::Frame;
 use super::gate::Visit;
 use crate::api::error::ApiError;
-use crate::api::words::filters;
+use crate::api::words::{self, filters};
 use crate::management::Check;
 use askama::Template;
 use axum::Router;
@@ -128,8 +128,10 @@ async fn page(visit: &Visit, looked: Option<Vec<Looked>>) -> Response {
     let policy = (admin.policy)();
     let replicas = admin.limits.replicas().get();
     let replicas = match admin.has_redis {
-        true => format!("{replicas} share Redis, as far as this one knows"),
-        false => "not known: replicas know of each other by Redis alone, which is not configured".to_owned(),
+        true => words::fill("{0} share Redis, as far as this one knows", replicas),
+        false => {
+            words::t("not known: replicas know of each other by Redis alone, which is not configured").into_owned()
+        }
     };
     let checks = admin.readiness.checks().into_iter().map(|(name, check)| {
         let (state, detail) = match check {
@@ -139,10 +141,8 @@ async fn page(visit: &Visit, looked: Option<Vec<Looked>>) -> Response {
         };
         Stand { name: name.to_owned(), state, detail }
     });
-    let mut frame = visit.frame("Operations");
-    frame.is_english = true;
     let page = Page {
-        frame,
+        frame: visit.frame("Operations"),
         action: admin.at(DOCTOR),
         csrf: visit.csrf.as_str().to_owned(),
         ready: admin.readiness.is_ready(),
@@ -151,7 +151,7 @@ async fn page(visit: &Visit, looked: Option<Vec<Looked>>) -> Response {
             ("version", env!("CARGO_PKG_VERSION").to_owned()),
             ("replicas", replicas),
             ("store", admin.store.clone()),
-            ("policy", format!("{} routes, {}", policy.routes().len(), policy.fingerprint())),
+            ("policy", words::fill_each("{0} routes, {1}", &[&policy.routes().len(), &policy.fingerprint()])),
         ],
         figures: FIGURES.iter().map(|(head, list)| (*head, list.iter().filter_map(figure).collect())).collect(),
         looked,

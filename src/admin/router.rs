@@ -28,8 +28,8 @@ pub(super) fn router(admin: &Arc<Admin>) -> Router {
     let assets = Router::new().route("/assets/{name}", any(assets::answer));
     assets
         .fallback_service(pages)
-        .layer(from_fn(in_their_language))
         .layer(from_fn(framed))
+        .layer(from_fn(in_their_language))
         .layer(from_fn(everywhere))
         .with_state(Arc::clone(admin))
 }

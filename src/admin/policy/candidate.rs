@@ -5,7 +5,7 @@ use super::super::frame::Frame;
 use super::super::gate::Visit;
 use super::CANDIDATE;
 use crate::api::error::ApiError;
-use crate::api::words::filters;
+use crate::api::words::{self, filters};
 use crate::clock;
 use crate::compat::openwisp::multipart;
 use crate::policy;
@@ -80,11 +80,11 @@ struct Page {
 }
 
 pub(in crate::admin) async fn show(visit: Visit) -> Response {
-    page(&visit, visit.english("Try another policy"), String::new(), None)
+    page(&visit, visit.frame("Try another policy"), String::new(), None)
 }
 
 pub(in crate::admin) async fn compare(visit: Visit) -> Response {
-    let mut frame = visit.english("Try another policy");
+    let mut frame = visit.frame("Try another policy");
     let file = multipart::file(&visit.request.headers, &visit.body, "file");
     let text = match file.filter(|file| !file.is_empty()) {
         Some(file) if file.len() <= LONGEST => String::from_utf8(file.to_vec()).ok(),
@@ -92,7 +92,7 @@ pub(in crate::admin) async fn compare(visit: Visit) -> Response {
         None => Some(visit.form.text("text").replace("\r\n", "\n")),
     };
     let Some(text) = text.filter(|text| text.len() <= LONGEST) else {
-        frame.problems.push(format!("A policy is a text of {} KiB at most.", LONGEST / 1024));
+        frame.problems.push(words::fill("A policy is a text of {0} KiB at most.", LONGEST / 1024));
         return page(&visit, frame, String::new(), None);
     };
     if text.trim().is_empty() {
@@ -102,10 +102,8 @@ pub(in crate::admin) async fn compare(visit: Visit) -> Response {
     match found(&visit, text.clone()).await {
         Ok(Some(found)) => page(&visit, frame, text, Some(found)),
         Ok(None) => {
-            let seconds = PATIENCE.as_secs();
-            frame
-                .problems
-                .push(format!("It takes longer than {seconds} seconds to compare: use `postern matrix --against`."));
+            let long = "It takes longer than {0} seconds to compare: use `postern matrix --against`.";
+            frame.problems.push(words::fill(long, PATIENCE.as_secs()));
             page(&visit, frame, text, None)
         }
         Err(error) => visit.refused(&error),

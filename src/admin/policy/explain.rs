@@ -21,6 +21,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 const TITLE: &str = "Explain a request";
+const NO_SUCH_USER: &str =
+    "There is no such user. Type an id, a username or an e-mail address, or nothing for a request without credentials.";
 
 /// What is asked, as it was typed.
 #[derive(Default)]
@@ -66,14 +68,14 @@ struct Page {
 pub(in crate::admin) async fn show(visit: Visit) -> Response {
     let [method, target, user] = ["method", "target", "user"].map(|name| visit.asked(name));
     let method = if method.is_empty() { "GET".to_owned() } else { method };
-    page(&visit, visit.english(TITLE), Asked { method, target, user, ..Asked::default() }, None)
+    page(&visit, visit.frame(TITLE), Asked { method, target, user, ..Asked::default() }, None)
 }
 
 pub(in crate::admin) async fn answer(visit: Visit) -> Response {
     let [method, target, user, host, client, headers, body] =
         ["method", "target", "user", "host", "client", "headers", "body"].map(|name| visit.form.text(name).to_owned());
     let asked = Asked { method, target, user, host, client, headers, body };
-    let mut frame = visit.english(TITLE);
+    let mut frame = visit.frame(TITLE);
     let mut told = None;
     match explain(&visit, &asked).await {
         Ok(Ok(explained)) => told = Some(explained),
@@ -147,9 +149,7 @@ async fn caller(visit: &Visit, name: &str) -> Result<Result<Option<Arc<Snapshot>
     let record = match visit.view().user(&UserSelector::Text(name.to_owned())).await {
         Ok(record) => record,
         Err(DirectoryError::NotFound { .. }) => {
-            return Ok(Err("There is no such user. Type an id, a username or an e-mail address, or nothing for a \
-                           request without credentials."
-                .to_owned()));
+            return Ok(Err(NO_SUCH_USER.to_owned()));
         }
         Err(error @ DirectoryError::Store(_)) => return Err(away(&error)),
         Err(error) => return Ok(Err(error.to_string())),

@@ -99,7 +99,7 @@ pub(in crate::admin) async fn show(visit: Visit) -> Response {
     let leaf = Leaf::of(&visit.asked("page"), SIZE, found.len(), &address);
     let rows = found.get(leaf.from..leaf.to).unwrap_or_default().iter().map(|row| (*row).clone()).collect();
     let page = Page {
-        frame: visit.english("Who may do what"),
+        frame: visit.frame("Who may do what"),
         action,
         search,
         heads: judged.heads.clone(),

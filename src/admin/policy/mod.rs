@@ -11,9 +11,9 @@ mod routes;
 
 pub(super) use matrix::Judged;
 
-use super::frame::Frame;
 use super::gate::Visit;
 use crate::api::error::ApiError;
+use crate::api::words;
 use axum::Router;
 use axum::routing::get;
 
@@ -41,11 +41,6 @@ impl Visit {
         let query = self.request.uri.query().unwrap_or_default();
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
-    }
-
-    /// The frame of a page in English alone.
-    pub(super) fn english(&self, title: &str) -> Frame {
-        Frame { is_english: true, ..self.frame(title) }
     }
 
     /// Does what takes a processor's time beside the runtime.
@@ -88,7 +83,10 @@ impl Leaf {
     }
 
     pub(super) fn words(&self) -> String {
-        if self.of == 0 { String::new() } else { format!("{} to {} of {}", self.from + 1, self.to, self.of) }
+        match self.of {
+            0 => String::new(),
+            of => words::fill_each("{0} to {1} of {2}", &[&(self.from + 1), &self.to, &of]),
+        }
     }
 }
 

@@ -3,10 +3,8 @@
 
 use super::super::frame::Frame;
 use super::super::gate::Visit;
-use super::super::moment;
 use super::{EXPLAIN, Leaf, REFUSALS, SHADOW};
-use crate::api::words::filters;
-use crate::decision::Reason;
+use crate::api::words::{self, filters};
 use crate::telemetry::recent::{Disagreement, Entry, What};
 use askama::Template;
 use axum::response::Response;
@@ -17,6 +15,10 @@ use std::collections::BTreeSet;
 /// Entries on a page.
 const SIZE: usize = 50;
 
+/// How policy and service disagree.
+const SERVED: &str = "would be refused, and was served:";
+const REFUSED: &str = "would pass, and the service refuses it";
+
 struct Row {
     at: String,
     count: u32,
@@ -26,7 +28,9 @@ struct Row {
     status: u16,
     /// The code, and what it means.
     reason: &'static str,
-    title: String,
+    title: &'static str,
+    /// How policy and service disagree; empty of a refusal.
+    disagrees: &'static str,
     user: String,
     explain: String,
 }
@@ -78,7 +82,7 @@ fn show(visit: &Visit, title: &str, path: &str, entries: Vec<Entry>) -> Response
     let leaf = Leaf::of(&visit.asked("page"), SIZE, found.len(), &address);
     let rows = found.get(leaf.from..leaf.to).unwrap_or_default().iter().map(|entry| row(visit, entry)).collect();
     let page = Page {
-        frame: visit.english(title),
+        frame: visit.frame(title),
         action,
         is_shadow: path == SHADOW,
         reasons: reasons.into_iter().collect(),
@@ -100,11 +104,10 @@ const fn code(entry: &Entry) -> &'static str {
 }
 
 fn row(visit: &Visit, entry: &Entry) -> Row {
-    let means = |reason: Reason| reason.title().to_owned();
-    let title = match entry.what {
-        What::Refused(reason) => means(reason),
-        What::Disagreed(Disagreement::Served(reason)) => format!("would be refused, and was served: {}", means(reason)),
-        What::Disagreed(Disagreement::Refused) => "would pass, and the service refuses it".to_owned(),
+    let (disagrees, title) = match entry.what {
+        What::Refused(reason) => ("", reason.title()),
+        What::Disagreed(Disagreement::Served(reason)) => (SERVED, reason.title()),
+        What::Disagreed(Disagreement::Refused) => (REFUSED, ""),
     };
     let user = entry.user.map(|id| id.0.to_string()).unwrap_or_default();
     let mut explain = Serializer::new(String::new());
@@ -112,7 +115,7 @@ fn row(visit: &Visit, entry: &Entry) -> Row {
     explain.append_pair("user", &user);
     let is_whole = !entry.path.as_str().is_empty() && !entry.path.is_cut();
     Row {
-        at: moment::told(i64::try_from(entry.at / 1_000_000).unwrap_or(i64::MAX)),
+        at: words::second(i64::try_from(entry.at / 1_000_000).unwrap_or(i64::MAX)),
         count: entry.count,
         method: entry.method.as_str().to_owned(),
         path: entry.path.shown(),
@@ -120,6 +123,7 @@ fn row(visit: &Visit, entry: &Entry) -> Row {
         status: entry.status,
         reason: code(entry),
         title,
+        disagrees,
         explain: if is_whole { format!("{}?{}", visit.admin.at(EXPLAIN), explain.finish()) } else { String::new() },
         user,
     }

@@ -65,7 +65,7 @@ pub(in crate::admin) async fn list(visit: Visit) -> Response {
         is_shadow: route.is_shadow(),
     });
     let page = List {
-        frame: visit.english("Routes"),
+        frame: visit.frame("Routes"),
         fingerprint: policy.fingerprint().chars().take(16).collect(),
         rows: rows.collect(),
         leaf,
@@ -143,7 +143,7 @@ pub(in crate::admin) async fn one(visit: Visit, Path(index): Path<usize>) -> Res
     let admin = &visit.admin;
     let encoded = utf8_percent_encode(&route.pattern, NON_ALPHANUMERIC);
     let page = One {
-        frame: visit.english(&route.pattern).below(admin, &[(ROUTES, "Routes")]),
+        frame: visit.frame(&route.pattern).below(admin, &[(ROUTES, "Routes")]),
         facts: all.into_iter().chain(options).filter(|(_, words)| !words.is_empty()).collect(),
         rules: rules.collect(),
         explain: format!("{}?target={encoded}", admin.at(EXPLAIN)),

@@ -149,6 +149,22 @@ pub fn fill(text: &str, value: impl Display) -> String {
     t(text).replacen("{0}", &value.to_string(), 1)
 }
 
+/// The same of a text with several places, `{0}`, `{1}` and so on.
+#[must_use]
+pub fn fill_each(text: &str, values: &[&dyn Display]) -> String {
+    let text = t(text);
+    values
+        .iter()
+        .enumerate()
+        .fold(text.into_owned(), |text, (at, value)| text.replacen(&format!("{{{at}}}"), &value.to_string(), 1))
+}
+
+/// A moment in seconds of Unix time, to the second; nothing where there is no such moment.
+#[must_use]
+pub fn second(seconds: i64) -> String {
+    Timestamp::from_second(seconds).map(|at| Language::current().second(at)).unwrap_or_default()
+}
+
 /// A moment in seconds of Unix time as people write it; nothing where there is no such moment.
 #[must_use]
 pub fn moment(seconds: i64) -> String {
@@ -160,8 +176,9 @@ pub(crate) async fn in_their_language(request: Request, next: Next) -> Response 
     let language = Language::asked(request.headers());
     let mut response = LANGUAGE.scope(language, next.run(request)).await;
     let headers = response.headers_mut();
-    // Pages have a policy; what else is HTML is a sentence for programs.
-    if headers.contains_key(header::CONTENT_SECURITY_POLICY) {
+    // Pages have a policy; what else is HTML is a sentence for programs, and what else has one is a style or a picture.
+    let is_html = |value: &HeaderValue| value.as_bytes().starts_with(b"text/html");
+    if headers.contains_key(header::CONTENT_SECURITY_POLICY) && headers.get(header::CONTENT_TYPE).is_some_and(is_html) {
         headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.tag()));
     }
     response
@@ -231,7 +248,7 @@ mod tests {
             return quoted(source).filter(|(_, behind)| is_piped(behind)).map(|(text, _)| text.to_owned()).collect();
         }
         let mut texts = BTreeSet::new();
-        for call in ["words::t(", "words::fill("] {
+        for call in ["words::t(", "words::fill(", "words::fill_each("] {
             let calls = source.split(call).skip(1).filter_map(|rest| rest.trim_start().strip_prefix('"'));
             texts.extend(calls.filter_map(|rest| rest.split_once('"')).map(|(text, _)| text.to_owned()));
         }

@@ -1,5 +1,6 @@
 //! The admin UI: who enters, what is shown, and that everybody can use it.
 
+mod languages;
 mod records;
 mod records_many;
 mod records_use;

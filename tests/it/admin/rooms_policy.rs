@@ -69,7 +69,10 @@ fn a_request_is_explained_as_the_command_explains_it() {
             false => format!("{} {}", verdict["status"], verdict["code"].as_str().unwrap()),
         };
         let text = page.text();
-        assert!(text.contains(&format!("<h2 id=\"verdict\">{words}</h2>")), "{method} {target}: {words}: {text}");
+        assert!(
+            text.contains(&format!("<h2 id=\"verdict\" lang=\"en\">{words}</h2>")),
+            "{method} {target}: {words}: {text}"
+        );
         for step in told["steps"].as_array().unwrap().iter().filter(|step| step["step"] != "facts") {
             let said = crate::rest::escaped(step["text"].as_str().unwrap());
             assert!(text.contains(&said), "{method} {target}: {said}: {text}");
@@ -142,7 +145,7 @@ fn what_was_refused_is_kept_and_no_secret_with_it() {
     let some = su.get("/postern/policy/refusals/?reason=org_foreign").text();
     assert!(some.contains("/api/v1/org/b/devices") && !some.contains("/nowhere/"), "{some}");
     let none = su.get("/postern/policy/refusals/?reason=%3Cb%3E&route=x").text();
-    assert!(none.contains("No refusal matches"), "{none}");
+    assert!(none.contains("There is none of these."), "{none}");
     // What is permitted leaves nothing behind.
     gate.forwarded(get(Who::uA, "/me/permitted"));
     assert!(!su.get("/postern/policy/refusals/").text().contains("/me/permitted"));

@@ -12,7 +12,7 @@ mod letters;
 mod links;
 mod once;
 mod own;
-mod pages;
+pub mod pages;
 mod schemathesis;
 mod tenants;
 mod twins;

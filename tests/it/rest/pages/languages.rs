@@ -7,7 +7,7 @@ use crate::support::{Gate, ORG_A};
 use std::collections::BTreeSet;
 
 /// What is the same in another language, or is nobody's to translate: names, addresses, and what HTTP says.
-const SAME: &[&str] = &[
+pub const SAME: &[&str] = &[
     "Administrator",
     "Operator",
     "Gone",
@@ -71,9 +71,18 @@ const SAME: &[&str] = &[
     "Codename",
 ];
 
-/// The texts that a page shows, by its tags.
-fn texts(html: &str) -> BTreeSet<String> {
-    let mut html = html.to_owned();
+/// The texts that a page shows, by its tags, but those that it says are English.
+pub fn texts(html: &str) -> BTreeSet<String> {
+    let (first, rest) = html.split_once("<body").unwrap_or(("", html));
+    let mut html = format!("{first}<body");
+    let mut parts = rest.split(" lang=\"en\"");
+    html += parts.next().unwrap();
+    for part in parts {
+        let tag = html.rsplit_once('<').unwrap().1.split(' ').next().unwrap();
+        let end = format!("</{tag}>");
+        html += ">";
+        html += part.split_once(&end).unwrap().1;
+    }
     for (begin, end) in [("<style", "</style>"), ("<pre", "</pre>"), ("<code", "</code>")] {
         while let Some((before, rest)) = html.split_once(begin) {
             html = format!("{before}{}", rest.split_once(end).unwrap().1);
@@ -88,7 +97,7 @@ fn texts(html: &str) -> BTreeSet<String> {
 }
 
 /// Whether somebody has typed it: a name with a digit, an address, a permission.
-fn is_data(text: &str) -> bool {
+pub fn is_data(text: &str) -> bool {
     text.contains(['@', '/', '_', '|', '…', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'])
         || !text.contains(char::is_alphabetic)
         || text.contains('.') && !text.contains(' ')

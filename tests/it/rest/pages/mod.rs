@@ -5,7 +5,7 @@ mod accessible;
 mod forms;
 mod hostile;
 mod journey;
-mod languages;
+pub mod languages;
 mod shown;
 
 use crate::login::browser::{self, Browser};
