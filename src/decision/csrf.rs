@@ -169,7 +169,9 @@ fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CsrfToken, SEC_FETCH_SITE, is_made_here, is_of_our_origin, is_opened_here};
+    use super::{
+        CSRF_HEADER, Csrf, CsrfToken, Proof, SEC_FETCH_SITE, is_made_here, is_of_our_origin, is_opened_here, proof,
+    };
     use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, ORIGIN, REFERER};
 
     fn headers(said: &[(HeaderName, &'static str)]) -> HeaderMap {
@@ -179,6 +181,21 @@ mod tests {
             headers.append(name.clone(), HeaderValue::from_static(value));
         });
         headers
+    }
+
+    #[test]
+    fn a_request_repeats_the_session_s_token_or_comes_from_a_page_of_ours() {
+        let token = CsrfToken::written("repeated");
+        let by = |by, said: &[(HeaderName, &'static str)]| proof(by, &token, &headers(said));
+        for csrf in [Csrf::Token, Csrf::Origin] {
+            assert_eq!(by(csrf, &[(CSRF_HEADER, "repeated")]), Proof::Given);
+            assert_eq!(by(csrf, &[(CSRF_HEADER, "guessed!")]), Proof::Missing);
+            assert_eq!(by(csrf, &[(CSRF_HEADER, "repeated"), (CSRF_HEADER, "repeated")]), Proof::Missing);
+            assert_eq!(by(csrf, &[(CSRF_HEADER, "repeated"), (ORIGIN, "https://evil.example")]), Proof::OtherOrigin);
+            assert_eq!(by(csrf, &[]), Proof::Missing);
+        }
+        let here = [(SEC_FETCH_SITE, "same-origin")];
+        assert_eq!((by(Csrf::Origin, &here), by(Csrf::Token, &here)), (Proof::Given, Proof::Missing));
     }
 
     #[test]

@@ -221,7 +221,7 @@ fn is_token(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::json::Field;
-    use super::{parts, values};
+    use super::{is_token, parts, values};
     use crate::decision::Reason;
     use proptest::prelude::*;
 
@@ -237,6 +237,12 @@ mod tests {
 
     fn field(parameters: &str, value: &str) -> String {
         part(&format!("Content-Disposition: form-data; {parameters}"), value)
+    }
+
+    #[test]
+    fn a_name_without_quotes_is_a_token() {
+        assert!(["org", "a-b", "x*"].into_iter().all(is_token));
+        assert!(!["", "a b", "a(b", "a\"b", "\u{fc}"].into_iter().any(is_token));
     }
 
     /// As browsers, curl, Python's and .NET's clients write them.

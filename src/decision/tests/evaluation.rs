@@ -127,3 +127,31 @@ fn whoever_has_changed_meanwhile_is_asked_for_again() {
     evaluation.identify(Caller::of(Some(&world.user("bob", &[]))));
     assert_eq!(step(&mut evaluation, &view), "403 org_foreign");
 }
+
+#[test]
+fn a_request_counts_towards_whoever_the_rule_knows() {
+    let (world, policy) = (
+        World::new(),
+        policy(
+            "version: 1\nroutes:\n  /known: { level: authenticated, throttle: { rate: 5/m, by: user } }\n  \
+             /open: { level: public, throttle: { rate: 5/m, by: user } }\n  /free: authenticated\n",
+        ),
+    );
+    let bob = world.user("bob", &[]);
+    let headers = HeaderMap::new();
+    for (path, who) in [("/known", crate::limit::Who::User(bob.user.id)), ("/open", crate::limit::Who::Crowd)] {
+        let target = Target::parse(path).unwrap();
+        let view = RequestView::new(&Method::GET, "h", &target, &headers);
+        let mut evaluation = Evaluation::new(&policy);
+        evaluation.identify(Caller::of(Some(&bob)));
+        assert_eq!(step(&mut evaluation, &view), format!("throttle {who:?}"), "{path}");
+        evaluation.count(PASS);
+        assert!(matches!(evaluation.throttle(), Some((_, Some(Verdict::Pass { .. })))), "{path}");
+        assert_eq!(step(&mut evaluation, &view), "permit None");
+    }
+    let target = Target::parse("/free").unwrap();
+    let mut evaluation = Evaluation::new(&policy);
+    evaluation.identify(Caller::of(Some(&bob)));
+    assert_eq!(step(&mut evaluation, &RequestView::new(&Method::GET, "h", &target, &headers)), "permit None");
+    assert!(evaluation.throttle().is_none());
+}
