@@ -104,6 +104,7 @@ pub struct Frame {
     /// What the pages call themselves.
     pub name: String,
     pub home: String,
+    /// In the language of who reads it, as crumbs are.
     pub title: String,
     pub nav: Vec<Group>,
     /// The pages above, and this one; none on the first.
@@ -126,7 +127,7 @@ impl Frame {
             style: assets::style(admin),
             name: admin.name.clone(),
             home: admin.prefix.to_string(),
-            title: title.to_owned(),
+            title: words::t(title).into_owned(),
             ..Self::default()
         };
         let Some(asker) = asker else {
@@ -144,8 +145,11 @@ impl Frame {
     /// The same below other pages, each a path and what it is called.
     #[must_use]
     pub fn below(mut self, admin: &Admin, above: &[(&str, &str)]) -> Self {
-        let anchor =
-            |(path, text): &(&str, &str)| Anchor { text: (*text).to_owned(), href: admin.at(path), is_here: false };
+        let anchor = |(path, text): &(&str, &str)| Anchor {
+            text: words::t(text).into_owned(),
+            href: admin.at(path),
+            is_here: false,
+        };
         self.crumbs = std::iter::once(&("/", "Home")).chain(above).map(anchor).collect();
         self.crumbs.push(Anchor { text: self.title.clone(), href: String::new(), is_here: true });
         self
@@ -181,6 +185,12 @@ impl Visit {
     #[must_use]
     pub fn frame(&self, title: &str) -> Frame {
         Frame::of(&self.admin, Some(&self.asker), self.path(), title)
+    }
+
+    /// The frame of a page that is called by a name, which nobody translates.
+    #[must_use]
+    pub fn frame_of(&self, name: &str) -> Frame {
+        Frame { title: name.to_owned(), ..self.frame("") }
     }
 
     /// A page.

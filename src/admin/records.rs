@@ -10,7 +10,7 @@ use crate::api::paths::PREFIX;
 use crate::api::rest::pages::cell::Kind;
 use crate::api::rest::pages::page::Page;
 use crate::api::rest::{Site, record_paths, router};
-use crate::api::words::filters;
+use crate::api::words::{self, filters};
 use askama::Template;
 use axum::Router;
 use axum::body::Body;
@@ -59,7 +59,7 @@ async fn show(records: Router, visit: Visit, matched: &str, request: Request) ->
         Some((_, below)) => list(&records, &visit, &format!("{path}{below}")).await,
         None => None,
     };
-    let mut frame = visit.frame(&page.title);
+    let mut frame = visit.frame_of(&page.title);
     frame.notice = page.notice.to_owned();
     frame.problems.clone_from(&page.problems);
     frame.crumbs = crumbs(&visit, &page, &path).await;
@@ -103,7 +103,7 @@ async fn list(records: &Router, visit: &Visit, path: &str) -> Option<Arc<Page>> 
 
 /// The way to a page, in which records have names.
 async fn crumbs(visit: &Visit, page: &Page, path: &str) -> Vec<Anchor> {
-    let home = Anchor { text: "Home".to_owned(), href: visit.admin.at("/"), is_here: false };
+    let home = Anchor { text: words::t("Home").into_owned(), href: visit.admin.at("/"), is_here: false };
     let mut all = vec![home];
     let named = name(visit, path).await;
     for (at, one) in page.crumbs.iter().enumerate() {

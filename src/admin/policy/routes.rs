@@ -143,7 +143,7 @@ pub(in crate::admin) async fn one(visit: Visit, Path(index): Path<usize>) -> Res
     let admin = &visit.admin;
     let encoded = utf8_percent_encode(&route.pattern, NON_ALPHANUMERIC);
     let page = One {
-        frame: visit.frame(&route.pattern).below(admin, &[(ROUTES, "Routes")]),
+        frame: visit.frame_of(&route.pattern).below(admin, &[(ROUTES, "Routes")]),
         facts: all.into_iter().chain(options).filter(|(_, words)| !words.is_empty()).collect(),
         rules: rules.collect(),
         explain: format!("{}?target={encoded}", admin.at(EXPLAIN)),

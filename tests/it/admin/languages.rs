@@ -98,3 +98,26 @@ fn nothing_of_ours_stays_english_in_the_policy_room_and_operations() {
         assert!(left.is_empty(), "{language}: {left:#?}");
     }
 }
+
+#[test]
+fn names_of_people_and_organizations_are_nobody_s_to_translate() {
+    let gate = gate();
+    gate.postern.cli(&["org", "create", "Home", "--slug", "home-of-somebody"]);
+    gate.postern.cli(&["user", "create", "Users"]);
+    let mut browser = browser(&gate, "su");
+    browser.headers = "Accept: text/html\r\nAccept-Language: de\r\n".to_owned();
+    for (list, kind, name) in [("Organisationen", "organization", "Home"), ("Benutzer", "user", "Users")] {
+        let found = browser.get(&format!("/postern/{kind}/?search={name}")).text();
+        assert!(found.contains(&format!("<h1><bdi>{list}</bdi></h1>")), "{found}");
+        let at = found
+            .split(&format!("/postern/{kind}/"))
+            .find_map(|rest| rest.get(..36).filter(|id| id.matches('-').count() == 4));
+        let at = at.unwrap_or_else(|| panic!("{name} is found: {found}"));
+        let page = browser.get(&format!("/postern/{kind}/{at}/")).text();
+        assert!(page.contains(&format!("<h1><bdi>{name}</bdi></h1>")), "{page}");
+        assert!(page.contains(&format!("aria-current=\"page\"><bdi>{name}</bdi>")), "{page}");
+        assert!(page.contains("<bdi>Start</bdi>") && page.contains(&format!("<bdi>{list}</bdi>")), "{page}");
+        let edit = browser.get(&format!("/postern/{kind}/{at}/?_form=edit")).text();
+        assert!(edit.contains(&format!("<h1><bdi>{name} bearbeiten</bdi></h1>")), "{edit}");
+    }
+}

@@ -215,7 +215,7 @@ fn owners_and_superusers_stay_what_they_are() {
     let done = browser.ask("POST", &confirm, Some(&all));
     let told = done.text();
     assert_eq!(done.status, 200, "{told}");
-    assert!(told.contains("They own an organization"), "{told}");
+    assert!(told.contains("You may not change them. Who owns an organization"), "{told}");
     let active = |name: &str| ask(&gate, Who::su, "GET", &format!("user/{}/", id(&gate, name)), &Value::Null).json();
     assert_eq!((&active("uA")["is_active"], &active("oA")["is_active"]), (&json!(false), &json!(true)));
 }

@@ -15,6 +15,7 @@ use super::routes::{ROUTES, Route};
 use super::show::indented;
 use super::{Api, ApiError, Call, Client, Done, Endpoint, Origin, Site, Verb, at, perform};
 use crate::api::error::json_answer;
+use crate::api::words;
 use crate::compat::openwisp::negotiate::{Representation, query};
 use crate::compat::openwisp::serializer::Field;
 use crate::decision::Reason;
@@ -185,16 +186,16 @@ impl<E: Endpoint> Browse<'_, E> {
         let is_list = self.route.is_list();
         let what = page::name(&record).map_or_else(|| page.title.clone(), str::to_owned);
         page.title = match intent {
-            Intent::Create if is_list => format!("Create {}", self.route.one()),
+            Intent::Create if is_list => words::t(&format!("Create {}", self.route.one())).into_owned(),
             Intent::Create => what,
-            Intent::Edit if has_record => format!("Edit {what}"),
+            Intent::Edit if has_record => words::fill("Edit {0}", what),
             Intent::Edit => what,
-            Intent::Delete => format!("Delete {what}?"),
+            Intent::Delete => words::fill("Delete {0}?", what),
         };
         let question = self.endpoint.question(call, *verb).await?;
         let (asks, button) = question.unzip();
         if let Some(asks) = asks {
-            page.title = asks;
+            page.title = words::t(&asks).into_owned();
         }
         let filling = Filling { record: has_record.then_some(&record), sent, errors };
         let fields = fields::<E>(call, intent);
@@ -333,7 +334,7 @@ async fn refuse(api: &Api, route: &Route, mut page: Page, error: ApiError) -> Re
     page.status = status.to_string();
     page.problems = problems(&told, status, |_| false);
     page.json = if told == Node::Null { String::new() } else { indented(&json, 2) };
-    page.title = status.canonical_reason().unwrap_or("Error").to_owned();
+    page.title = words::t(status.canonical_reason().unwrap_or("Error")).into_owned();
     page.help = match status {
         StatusCode::UNAUTHORIZED if !page.login.is_empty() => Some(Anchor::new("Log in", page.login.clone())),
         _ if is_expired => Some(Anchor::new("Choose a new password", api.links.change())),

@@ -10,7 +10,7 @@ use super::sent::Intent;
 use super::table::Table;
 use crate::api::assets;
 use crate::api::paths::{DOCS, LOGIN, LOGOUT};
-use crate::api::words::filters;
+use crate::api::words::{self, filters};
 use askama::Template;
 use axum::body::Body;
 use axum::response::Response;
@@ -27,6 +27,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 #[template(path = "browse.html")]
 pub(crate) struct Page {
     pub style: String,
+    /// In the language of who reads it, as crumbs are: names are in both, and are nobody's to translate.
     pub title: String,
     pub nav: Vec<Anchor>,
     pub crumbs: Vec<Anchor>,
@@ -81,7 +82,7 @@ impl Page {
         let here = at(uri.path());
         let mut page = Self {
             style: at(&assets::style()),
-            title: title(route),
+            title: words::t(&title(route)).into_owned(),
             // With `compat: openwisp` that is a page of the service behind.
             docs: if api.compat { String::new() } else { at(DOCS) },
             method: method.to_string(),
@@ -256,7 +257,7 @@ fn crumbs(place: impl Fn(&str) -> String, route: &Route, path: &str) -> Vec<Anch
         let text = match pattern.starts_with('{') {
             true if part.len() > 8 => format!("{}…", part.get(..8).unwrap_or_default()),
             true => part.to_owned(),
-            false => title_of(&whole).unwrap_or_else(|| words(part)),
+            false => words::t(&title_of(&whole).unwrap_or_else(|| words(part))).into_owned(),
         };
         crumbs.push(Anchor::new(text, place(&at)));
     }

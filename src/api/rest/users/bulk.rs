@@ -17,7 +17,8 @@ use serde_json::{Value as Json, json};
 const ACTION: Field = Field::text("action").required().help("activate or deactivate");
 const USERS: Field = Field::new("users", Shape::Keys(Keys::Uuids)).required().help("Their ids, at most 100");
 
-const OWNER: &str = "They own an organization: only superusers and they themselves change them.";
+const FORBIDDEN: &str =
+    "You may not change them. Who owns an organization is changed by superusers and by themselves alone.";
 
 pub(in super::super) struct Bulk;
 
@@ -151,7 +152,7 @@ fn tell(all: &[Changed]) -> String {
     told.put_objects("refused", refused, |object, (name, error)| {
         object.put("user", name);
         let detail = match error {
-            DirectoryError::Forbidden { .. } => OWNER.to_owned(),
+            DirectoryError::Forbidden { .. } => FORBIDDEN.to_owned(),
             DirectoryError::NotFound { .. } => "There is no such user.".to_owned(),
             DirectoryError::Invalid { problem, .. } => problem.clone(),
             error => error.to_string(),
