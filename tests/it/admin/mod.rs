@@ -106,9 +106,14 @@ pub fn everybody_can_use(browser: &mut Chromium, gate: &Gate, pages: &[(&str, &s
         browser.looks(width, dark, false);
         for (name, path) in pages {
             browser.open_page(&url(gate, path));
-            // The address fills in the form, which asks.
+            // The address fills in the form, which asks; a policy is typed.
             if path.contains("/explain/?") {
                 browser.click("form.card button[type=submit]");
+            } else if let Some((_, word)) = path.split_once("/candidate/?") {
+                browser.fill("text", &ROUTES.replace("authenticated", word));
+                browser.click("form[enctype] button");
+            } else if path.ends_with("/operations/?") {
+                browser.click("main form button");
             }
             let what = format!("{path}, {width}px{}", if dark { ", dark" } else { "" });
             browser.eval(&format!("{{ {axe}; 0 }}"));

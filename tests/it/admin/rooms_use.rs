@@ -27,7 +27,10 @@ fn everybody_can_use_the_pages_of_the_rooms() {
         ("", "/postern/policy/shadow/"),
         ("matrix", "/postern/policy/matrix/"),
         ("", "/postern/policy/candidate/"),
+        ("", "/postern/policy/candidate/?public"),
+        ("", "/postern/policy/candidate/?nonsense"),
         ("operations-dark", "/postern/operations/"),
+        ("", "/postern/operations/?"),
     ];
     everybody_can_use(&mut browser, &gate, &pages);
     let mut browser = chromium(&gate, "mA", "/postern/");
