@@ -44,6 +44,7 @@ pub mod second_factor;
 pub mod secret;
 pub mod server;
 pub mod telemetry;
+pub mod template_folder;
 pub mod tools;
 pub mod upstream;
 pub mod webauthn;

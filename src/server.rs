@@ -79,6 +79,9 @@ pub enum StartError {
     /// The style sheet of the admin UI cannot be read.
     #[error("cannot start: `admin_ui.style`: {0}")]
     Style(std::io::Error),
+    /// What an installation puts into the pages of the admin UI cannot be read.
+    #[error("cannot start: `admin_ui.templates`: {0}")]
+    Places(#[from] admin::PlacesError),
     /// The certificates cannot be served.
     #[error("cannot start: {0}")]
     Tls(#[from] TlsError),
@@ -373,6 +376,7 @@ impl Server {
                     control: Control(control.clone()),
                     kept: admin::Kept::default(),
                     style: admin::Style::new(settings.style.as_deref()).map_err(StartError::Style)?,
+                    places: admin::Places::load(settings.templates.as_deref())?,
                     name: settings.name.clone(),
                 };
                 Some(admin::Service::new(Arc::new(admin)))

@@ -13,6 +13,7 @@ use super::Admin;
 use super::assets;
 use super::gate::{Arrival, Visit};
 use super::operations::OPERATIONS;
+use super::places::Values;
 use super::policy;
 use crate::api::error::ApiError;
 use crate::api::page::seconds;
@@ -114,6 +115,10 @@ pub struct Frame {
     pub logout: String,
     /// Where nobody is logged in.
     pub login: String,
+    /// What the installation puts below the head, at the foot, and above the content: markup.
+    pub below_head: String,
+    pub foot: String,
+    pub above: String,
     /// What was done a moment ago.
     pub notice: String,
     /// What is wrong.
@@ -130,16 +135,34 @@ impl Frame {
             title: words::t(title).into_owned(),
             ..Self::default()
         };
+        let username = asker.and_then(|asker| asker.user.username.as_ref());
+        frame.username = username.map(|name| name.as_str().to_owned()).unwrap_or_default();
+        frame.fill_places(admin, path);
         let Some(asker) = asker else {
             frame.login = at(LOGIN);
             return frame;
         };
-        frame.username = asker.user.username.as_ref().map(|name| name.as_str().to_owned()).unwrap_or_default();
         (frame.account, frame.logout) = (at(ACCOUNT), at(LOGOUT));
         if asker.user.is_staff || asker.user.is_superuser {
             frame.nav = navigation(admin, asker, path);
         }
         frame
+    }
+
+    /// Puts what the installation has for them into the places of the page.
+    fn fill_places(&mut self, admin: &Admin, path: &str) {
+        let language = words::Language::current().tag();
+        let values = Values { name: &self.name, username: &self.username, language, path };
+        let shown = |place| admin.places.shown(place, values);
+        let above = match path {
+            "/" => shown("home.html"),
+            _ if PLACES.iter().any(|place| place.group == "Records" && path.starts_with(place.path)) => {
+                shown("records.html")
+            }
+            _ => String::new(),
+        };
+        let (below_head, foot) = (shown("header.html"), shown("footer.html"));
+        (self.below_head, self.foot, self.above) = (below_head, foot, above);
     }
 
     /// The same below other pages, each a path and what it is called.

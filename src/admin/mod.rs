@@ -11,11 +11,13 @@ pub mod frame;
 pub mod gate;
 mod home;
 pub mod operations;
+mod places;
 mod policy;
 mod records;
 mod router;
 
 pub use assets::Style;
+pub use places::{Places, PlacesError};
 
 use crate::api::error::ApiError;
 use crate::api::links::ESCAPED;
@@ -73,6 +75,8 @@ pub struct Admin {
     pub control: Control,
     pub kept: Kept,
     pub style: Style,
+    /// What the installation puts into the pages.
+    pub places: Places,
     /// What the pages call themselves.
     pub name: String,
 }

@@ -19,13 +19,15 @@ pub struct AdminUi {
     pub listen: Option<Address>,
     /// A style sheet behind ours.
     pub style: Option<PathBuf>,
+    /// A folder with templates for the places of the pages.
+    pub templates: Option<PathBuf>,
     /// What the pages call themselves.
     pub name: String,
 }
 
 impl Default for AdminUi {
     fn default() -> Self {
-        Self { prefix: PREFIX.into(), listen: None, style: None, name: "postern".to_owned() }
+        Self { prefix: PREFIX.into(), listen: None, style: None, templates: None, name: "postern".to_owned() }
     }
 }
 
@@ -37,6 +39,7 @@ keys! {
         listen, custom(Shape::Text, edge::listen),
             "An address of its own, `ADDRESS:PORT` or `unix:///PATH`; it is not on the data port then. [the data port]";
         style, FILE, "A style sheet of one's own, which counts behind the built-in one. [none]";
+        templates, FILE, "A folder with templates of one's own for the places of the pages. [none]";
         name, TEXT, "What the pages call themselves. [postern]";
     }
 }

@@ -3,9 +3,10 @@
 //! The first line of a text is the subject. The HTML beside it has the same paragraphs, in a layout that is a template too, unless
 //! there is a template for the HTML of just this letter. Each template is tried when it is loaded, so that none fails when it is needed.
 
+use crate::template_folder::{self, FolderError};
 use minijinja::{Environment, UndefinedBehavior};
 use serde::Serialize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use thiserror::Error;
 
 /// A kind of letters.
@@ -75,13 +76,11 @@ pub struct Written {
 /// Why a letter cannot be written.
 #[derive(Debug, Error)]
 pub enum TemplateError {
-    #[error("cannot read the templates of letters in {0}: {1}")]
-    Unreadable(PathBuf, std::io::Error),
     #[error(
-        "{0} is no template of letters: they are called KIND.LANGUAGE.txt, KIND.LANGUAGE.html and layout.html, where KIND is {kinds}",
+        "{0}; those of letters are called KIND.LANGUAGE.txt, KIND.LANGUAGE.html and layout.html, where KIND is {kinds}",
         kinds = Kind::ALL.map(Kind::name).join(", ")
     )]
-    Unknown(PathBuf),
+    Folder(#[from] FolderError),
     #[error("the template {0}: {1}")]
     Faulty(String, minijinja::Error),
     /// The first line of a text is its subject, and the second is empty.
@@ -108,8 +107,6 @@ const TEXTS: [(&str, &str); 28] = ours!(
 const LAYOUT: &str = "layout.html";
 /// The language of those whose own has no template.
 const USUAL: &str = "en";
-/// A template is no longer, in bytes.
-const LONGEST: u64 = 256 << 10;
 
 #[derive(Debug)]
 pub struct Templates(Environment<'static>);
@@ -138,7 +135,8 @@ impl Templates {
         for (name, text) in TEXTS.into_iter().chain([(LAYOUT, include_str!("letters/layout.html"))]) {
             all.add_template(name, text).map_err(faulty(name))?;
         }
-        for (name, text) in folder.map(files).transpose()?.unwrap_or_default() {
+        let own = folder.map(|folder| template_folder::read(folder, is_known)).transpose()?;
+        for (name, text) in own.unwrap_or_default() {
             all.add_template_owned(name.clone(), text).map_err(faulty(&name))?;
         }
         let templates = Self(all);
@@ -194,31 +192,12 @@ impl Templates {
     }
 }
 
-/// The templates of a folder: names and texts.
-fn files(folder: &Path) -> Result<Vec<(String, String)>, TemplateError> {
-    let unreadable = |error| TemplateError::Unreadable(folder.to_owned(), error);
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let path = entry.map_err(unreadable)?.path();
-        // A mounted volume has links of its own.
-        let Some(name) = path.file_name().and_then(|name| name.to_str()).filter(|name| !name.starts_with('.')) else {
-            continue;
-        };
-        let is_ours = match name.split('.').collect::<Vec<_>>().as_slice() {
-            [kind, language, "txt" | "html"] => {
-                !language.is_empty() && Kind::ALL.iter().any(|known| known.name() == *kind)
-            }
-            _ => name == LAYOUT,
-        };
-        if !is_ours {
-            return Err(TemplateError::Unknown(path));
-        }
-        if std::fs::metadata(&path).map_err(unreadable)?.len() > LONGEST {
-            return Err(unreadable(std::io::Error::other(format!("{name} is longer than 256 KiB"))));
-        }
-        files.push((name.to_ascii_lowercase(), std::fs::read_to_string(&path).map_err(unreadable)?));
+/// Whether a file is a template of letters.
+fn is_known(name: &str) -> bool {
+    match name.split('.').collect::<Vec<_>>().as_slice() {
+        [kind, language, "txt" | "html"] => !language.is_empty() && Kind::ALL.iter().any(|known| known.name() == *kind),
+        _ => name == LAYOUT,
     }
-    Ok(files)
 }
 
 #[cfg(test)]
@@ -308,12 +287,19 @@ mod tests {
             ("password_reset.en.txt", "Subject\n\n{{ username", "password_reset.en.txt"),
             ("password_reset.en.txt", "No subject", "has no subject"),
             ("layout.html", "{{ nothing }}", "layout.html"),
-            ("password-reset.en.txt", "Subject\n\nText", "is no template of letters"),
-            ("readme.md", "", "is no template of letters"),
+            (
+                "password-reset.en.txt",
+                "Subject\n\nText",
+                "is none of the templates that are known; those of letters are called KIND",
+            ),
+            ("readme.md", "", "is none of the templates that are known; those of letters are called KIND"),
         ] {
             let error = Templates::load(Some(folder(&[(name, text)]).path())).unwrap_err().to_string();
             assert!(error.contains(told), "{name}: {error}");
         }
-        assert!(matches!(Templates::load(Some(Path::new("/nowhere"))), Err(TemplateError::Unreadable(..))));
+        assert!(matches!(
+            Templates::load(Some(Path::new("/nowhere"))),
+            Err(TemplateError::Folder(FolderError::Unreadable(..)))
+        ));
     }
 }

@@ -1,6 +1,7 @@
 //! The admin UI: who enters, what is shown, and that everybody can use it.
 
 mod languages;
+mod places;
 mod records;
 mod records_many;
 mod records_use;
