@@ -36,8 +36,10 @@ pub mod words;
 
 use crate::config::accounts::{Accounts, Served};
 use crate::control::{Control, Unanswered};
-use crate::directory::Directory;
+use crate::directory::audit::Who;
 use crate::directory::encryption::Sealer;
+use crate::directory::{Directory, View, Viewer};
+use crate::id::UserId;
 use crate::identity::Identity;
 use crate::limit::Shared;
 use crate::login::{Login, trusted_header};
@@ -127,6 +129,11 @@ pub struct Api {
 }
 
 impl Api {
+    /// The directory as somebody sees and changes it for themselves; it is written down as theirs.
+    pub(in crate::api) fn as_oneself(&self, user: UserId) -> View {
+        self.store.changed_by(Who::Api { user }).as_seen_by(Viewer::Oneself(user))
+    }
+
     /// As it is configured. A `sealer` is what `compat: openwisp` needs; `shared` are the limits that replicas share; `mail` is who
     /// sends letters, with what their `links` begin with; `extent` is what the description tells of.
     #[must_use]

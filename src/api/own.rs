@@ -55,11 +55,16 @@ impl From<StoreError> for Refused {
 impl Own<'_> {
     /// Changes what they say of themselves. Who has which phone number is nobody's business: few that somebody has are tried in an hour.
     pub async fn edit_profile(&self, edit: UserEdit) -> Result<UserRecord, Refused> {
+        self.counts().await?;
         let by = self.user.into();
         let number = edit.phone_number.as_ref().and_then(|number| number.as_ref().map(PhoneNumber::as_str));
         let is_new = number.is_some() && number != self.view.user(&by).await?.phone_number.as_deref();
         if !is_new {
             return Ok(self.view.edit_user(&by, edit).await?);
+        }
+        // There a number is what a message was sent to (openwisp-radius).
+        if self.api.store.is_of_django() {
+            return Err(Refused::NumberTaken);
         }
         let limits = self.api.login.limits();
         limits.conflict(self.user).await.map_err(Refused::Throttled)?;
@@ -72,17 +77,25 @@ impl Own<'_> {
         }
     }
 
+    /// That they do not change their own without end.
+    async fn counts(&self) -> Result<(), Refused> {
+        self.api.login.limits().change(self.user).await.map_err(Refused::Throttled)
+    }
+
     pub async fn emails(&self) -> Result<Vec<EmailRecord>, DirectoryError> {
         Ok(self.view.emails(&List::of_user(self.user)).await?.rows)
     }
 
-    /// Whether an address of theirs lets somebody in, once it is confirmed: whom a provider knows by it.
+    /// Whether an address of theirs lets somebody in, once it is confirmed: whom a provider knows by it; and on Django's tables whoever
+    /// asks Django for a link, which django-allauth sends to any confirmed address.
     pub fn is_way_in(&self) -> bool {
-        self.api.providers.iter().any(|provider| provider.settings.link_by_email)
+        self.api.store.is_of_django() || self.api.providers.iter().any(|provider| provider.settings.link_by_email)
     }
 
     /// That whoever sits at this screen, or has this token, is the owner of the account: by their password, or a login a moment ago.
     async fn is_themselves(&self, session: Option<&str>, (client, password): (IpAddr, &str)) -> Result<(), Refused> {
+        // As often as a password may be guessed elsewhere, also from an address that is known to be theirs.
+        self.api.login.limits().request_of(self.user).await.map_err(|state| Refused::Throttled(state.reset))?;
         let standing = Standing::of(self.api, session, self.user).await?;
         standing.confirm(self.api, self.user, client, password).await.map_err(Refused::Doubt)
     }
@@ -94,6 +107,7 @@ impl Own<'_> {
         session: Option<&str>,
         confirm: (IpAddr, &str),
     ) -> Result<EmailRecord, Refused> {
+        self.counts().await?;
         if self.is_way_in() {
             self.is_themselves(session, confirm).await?;
         }
@@ -112,6 +126,7 @@ impl Own<'_> {
 
     /// Makes an address the one that letters go to, once it is theirs.
     pub async fn prefer_email(&self, id: i64) -> Result<EmailRecord, Refused> {
+        self.counts().await?;
         if !self.view.email(self.user, id).await?.verified {
             return Err(Refused::NotConfirmed);
         }
@@ -121,6 +136,7 @@ impl Own<'_> {
 
     /// Removes an address. One that is confirmed says who they are.
     pub async fn remove_email(&self, id: i64, session: Option<&str>, confirm: (IpAddr, &str)) -> Result<(), Refused> {
+        self.counts().await?;
         if self.view.email(self.user, id).await?.verified {
             self.is_themselves(session, confirm).await?;
         }

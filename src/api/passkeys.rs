@@ -14,9 +14,7 @@ use crate::clock;
 use crate::compat::openwisp::body;
 use crate::compat::openwisp::value::Fields;
 use crate::directory::name::Text;
-use crate::directory::{
-    DirectoryError, Factor, FactorProof, NewPasskey, PasskeyKept, PasskeyRecord, StoreError, View, Viewer,
-};
+use crate::directory::{DirectoryError, Factor, FactorProof, NewPasskey, PasskeyKept, PasskeyRecord, StoreError, View};
 use crate::id::UserId;
 use crate::login::limits::State as Limit;
 use crate::second_factor::Passkeys;
@@ -128,7 +126,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
     if standing.lacks() == Some(Lacks::Proof) {
         return page::go_on(&page::with_next(&api.links.at(SECOND_FACTOR), &here), []);
     }
-    let view = api.store.as_seen_by(Viewer::Oneself(user));
+    let view = api.as_oneself(user);
     let visit = Visit { api: &api, settings, username: person.username().to_owned(), view, standing, visitor, user };
     if parts.method != Method::POST {
         return visit.show(StatusCode::OK, "").await;

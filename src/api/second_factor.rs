@@ -517,7 +517,7 @@ impl Visit<'_> {
                 None => page::go_on(&page::with_next(&self.api.links.at(LOGIN), &self.next), []),
             });
         }
-        let view = self.api.store.as_seen_by(Viewer::Oneself(self.user));
+        let view = self.api.as_oneself(self.user);
         view.delete_second_factor(&self.user.into())
             .await
             .map_err(|error| Refused::Store(StoreError::Unavailable(error.to_string())))?;

@@ -60,6 +60,12 @@ impl Directory {
         Self { audit, ..self.clone() }
     }
 
+    /// Whether it is shown by Django's tables (`schema: openwisp`), which Django works on too.
+    #[must_use]
+    pub fn is_of_django(&self) -> bool {
+        matches!(&*self.engine, Engine::Postgres(store) if store.is_of_django())
+    }
+
     /// Whether what is changed is written down.
     #[must_use]
     pub fn is_audited(&self) -> bool {

@@ -49,6 +49,9 @@ const GUESSES: [(u64, NonZeroU32, Duration); 3] = [
 const DEVICES: u64 = 10;
 const DEVICES_EACH: NonZeroU32 = NonZeroU32::new(30).unwrap();
 const DEVICE_WAITS: Duration = Duration::from_secs(600);
+/// The number of the limit of what somebody changes of their own, and how often in an hour: each leaves a line of their history.
+const CHANGES: u64 = 11;
+const CHANGES_EACH: NonZeroU32 = NonZeroU32::new(600).unwrap();
 /// Successes that are remembered here.
 const SUCCESSES: usize = 50_000;
 const RECENT: Duration = Duration::from_secs(30 * 86_400);
@@ -159,8 +162,19 @@ impl Limits {
     /// # Errors
     /// How long to wait.
     pub async fn device(&self, client: IpAddr) -> Result<(), Duration> {
-        let key = Key { limit: DEVICES, who: Who::address(client) };
-        match self.limiter.spend(key, Quota::new(DEVICES_EACH, DEVICE_WAITS), clock::monotonic()).await {
+        self.spend(Key { limit: DEVICES, who: Who::address(client) }, Quota::new(DEVICES_EACH, DEVICE_WAITS)).await
+    }
+
+    /// Counts that somebody changes something of their own.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub async fn change(&self, user: UserId) -> Result<(), Duration> {
+        self.spend(Key { limit: CHANGES, who: Who::User(user) }, Quota::new(CHANGES_EACH, HOUR)).await
+    }
+
+    async fn spend(&self, key: Key, quota: Quota) -> Result<(), Duration> {
+        match self.limiter.spend(key, quota, clock::monotonic()).await {
             Verdict::Pass { .. } => Ok(()),
             Verdict::Wait(wait) => Err(wait),
         }
@@ -171,11 +185,7 @@ impl Limits {
     /// # Errors
     /// How long to wait.
     pub async fn conflict(&self, user: UserId) -> Result<(), Duration> {
-        let key = Key { limit: CONFLICTS, who: Who::User(user) };
-        match self.limiter.spend(key, Quota::new(CONFLICTS_EACH, HOUR), clock::monotonic()).await {
-            Verdict::Pass { .. } => Ok(()),
-            Verdict::Wait(wait) => Err(wait),
-        }
+        self.spend(Key { limit: CONFLICTS, who: Who::User(user) }, Quota::new(CONFLICTS_EACH, HOUR)).await
     }
 
     /// They did not.

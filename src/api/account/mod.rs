@@ -16,7 +16,7 @@ use crate::compat::openwisp::body;
 use crate::compat::openwisp::value::Fields;
 use crate::directory::name::{Email, Text};
 use crate::directory::token::{Token, TokenDigest};
-use crate::directory::{DirectoryError, List, NewScope, NewToken, StoreError, View, Viewer};
+use crate::directory::{DirectoryError, List, NewScope, NewToken, StoreError, View};
 use crate::id::{TokenId, UserId};
 use askama::Template;
 use axum::extract::{Extension, Request, State};
@@ -174,7 +174,7 @@ pub async fn answer(State(api): State<Arc<Api>>, client: Extension<Client>, requ
     }
     let (user, username) = (person.snapshot.user.id, person.username().to_owned());
     let this = TokenDigest::of(visitor.session.as_deref().unwrap_or_default());
-    let view = api.store.as_seen_by(Viewer::Oneself(user));
+    let view = api.as_oneself(user);
     let visit = Visit { api: &api, visitor, user, username, this, view };
     if parts.method != Method::POST {
         return visit.show(StatusCode::OK, Shown::default()).await;

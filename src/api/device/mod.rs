@@ -17,7 +17,7 @@ use crate::compat::openwisp::value::Fields;
 use crate::directory::name::Text;
 use crate::directory::token::{Token, TokenDigest};
 use crate::directory::{
-    DeviceAnswer, DirectoryError, INTERVAL, NewDeviceLogin, NewToken, StoreError, UserKey, Viewer, WaitingDevice,
+    DeviceAnswer, DirectoryError, INTERVAL, NewDeviceLogin, NewToken, StoreError, UserKey, WaitingDevice,
 };
 use crate::id::UserId;
 use crate::login::limits::State as Limit;
@@ -222,7 +222,7 @@ async fn issue(api: &Api, user: UserId, name: &str, scope: &str) -> Result<Json,
         expires_at: lifetime.map(|lifetime| clock::unix_seconds().saturating_add(lifetime)),
         scope: code::scope(scope).ok_or_else(|| OAuthError::of("invalid_scope"))?,
     };
-    let view = api.store.as_seen_by(Viewer::Oneself(user));
+    let view = api.as_oneself(user);
     match view.create_tokens(vec![new]).await.map_err(|error| error.error) {
         Ok(_) => {}
         Err(DirectoryError::Store(error)) => return Err(error.into()),
@@ -258,7 +258,7 @@ async fn revoked(api: &Api, client: IpAddr, parts: &Parts, body: Body) -> Result
         leave.was_nobody();
         return Ok(json!({}));
     };
-    let view = api.store.as_seen_by(Viewer::Oneself(found.snapshot.user.id));
+    let view = api.as_oneself(found.snapshot.user.id);
     match view.revoke_token(found.token).await {
         Ok(_) | Err(DirectoryError::NotFound { .. }) => Ok(json!({})),
         // The token is there still (RFC 7009, 2.2.1).

@@ -19,11 +19,12 @@ const NEW: &[Field] = &[
     Field::new("email", Shape::Email).required().at_most(254).label("Email address"),
     Field::new("current_password", Shape::Untrimmed)
         .blank()
-        .help("Of who has one, where providers know people by their address"),
+        .help("Your password, if you have one; needed where a confirmed address is a way in"),
 ];
 const EDIT: &[Field] = &[Field::flag("primary").help("Whether letters go to it; it must be confirmed")];
-const DELETED_WITH: &[Field] =
-    &[Field::new("current_password", Shape::Untrimmed).blank().help("Of who has one, to remove a confirmed address")];
+const DELETED_WITH: &[Field] = &[Field::new("current_password", Shape::Untrimmed)
+    .blank()
+    .help("Your password, if you have one; needed to remove a confirmed address")];
 
 /// The list.
 pub(super) struct Emails;

@@ -2,6 +2,7 @@
 
 use super::super::error::ApiError;
 use super::super::openapi::schema;
+use super::super::operation::throttled;
 use super::super::password::of_login;
 use super::refused::refused;
 use super::{Audience, Call, Done, Endpoint, Methods, Verb};
@@ -93,6 +94,10 @@ async fn set(call: &Call, id: UserId, body: Body) -> Result<Done, ApiError> {
     // The reference asks managers for no password at all, not even for their own.
     let must_know = if call.is_compat() { !manages } else { call.asker.user.id == id };
     if must_know && is_said("new_password") {
+        // openwisp-users counts none; who has a token or a session could try passwords without end.
+        if !call.is_compat() {
+            call.api.login.limits().request_of(call.asker.user.id).await.map_err(throttled)?;
+        }
         match data.get("current_password") {
             Some(Datum::Text(current)) => match call.api.login.knows(id, current.clone().into(), call.client.0).await {
                 Ok(_) => {}

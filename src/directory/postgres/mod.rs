@@ -105,6 +105,11 @@ impl PostgresStore {
         Ok(Self { key, identity, inner, runtime: Handle::current() })
     }
 
+    /// Our tables are views of Django's.
+    pub(super) fn is_of_django(&self) -> bool {
+        self.inner.bridged
+    }
+
     /// Does some work on the store's own runtime, to its end even if the caller goes away: a connection is never given back
     /// in the middle of something.
     async fn run<T, E>(&self, work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>

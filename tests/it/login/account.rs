@@ -138,6 +138,10 @@ fn people_say_of_themselves_what_the_directory_lets_them() {
     assert_eq!(press(&mut browser, &fill(" Lena ", "1990-12-31", "de")).status, 303);
     let kept = "SELECT first_name || last_name || birth_date || language || is_superuser || notes FROM users WHERE username = 'lena'";
     assert_eq!(gate.postern.query(kept), "Lena<Lenz>1990-12-31de0");
+    // It is written down as hers, as over the API.
+    let told = gate.postern.cli(&["user", "history", "lena", "--json", "--limit", "1"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!([&told[0]["what"], &told[0]["via"], &told[0]["by"]], ["user.edit", "api", "lena"], "{told}");
     // What is wrong stands beside its field, and what was typed stays.
     let again = press(&mut browser, &fill("Lena", "31.12.1990", "de"));
     let text = again.text();

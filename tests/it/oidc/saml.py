@@ -68,7 +68,7 @@ def provider(environ, start_response):
         of = server()
         request = of.parse_authn_request(asked["SAMLRequest"][0], BINDING_HTTP_REDIRECT, sigalg=asked["SigAlg"][0], signature=asked["Signature"][0], relay_state=asked.get("RelayState", [None])[0])
         answer = of.response_args(request.message)
-        identity = {"uid": name.removeprefix("forged-"), "givenName": "Ann", "sn": "Lee", "eduPersonAffiliation": ["staff"]}
+        identity = {"uid": name.removeprefix("forged-"), "givenName": "Ann", "sn": "Lee", "eduPersonEntitlement": ["urn:example:acme:managers"]}
         answer = str(of.create_authn_response(identity, userid=name, sign_response=True, sign_assertion=True, authn={"class_ref": "urn:oasis:names:tc:SAML:2.0:ac:classes:Password", "authn_auth": idp}, **answer))
         if name.startswith("forged-"):
             answer = answer.replace(">Lee<", ">Lie<")

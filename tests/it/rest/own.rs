@@ -144,3 +144,19 @@ fn a_narrowed_token_and_a_page_of_somebody_else_change_nothing_of_one_s_own() {
         assert_eq!(nobody.status, 401, "{method} {path}");
     }
 }
+
+#[test]
+fn whoever_has_a_token_guesses_no_password_by_it() {
+    let gate = gate();
+    gate.postern.cli_with(&["user", "password", "uA", "--password-stdin"], &format!("{WORD}\n"));
+    gate.postern.cli(&["email", "add", "--user", "uA", "old@a.example", "--verified"]);
+    let id = read(&gate, Who::uA, "me/email/")["results"][0]["id"].as_i64().unwrap();
+    let remove = |word: &str| {
+        let body = json!({ "current_password": word });
+        super::ask(&gate, Who::uA, "DELETE", &format!("me/email/{id}/"), &body).status
+    };
+    let tried: Vec<u16> = (0..60).map(|at| remove(&format!("guess-{at}"))).collect();
+    assert!(tried[0] < 429 && tried.last() == Some(&429), "{tried:?}");
+    assert_eq!(remove(WORD), 429, "nor is it taken while they wait");
+    assert_eq!(read(&gate, Who::uA, "me/email/")["count"], 1);
+}
