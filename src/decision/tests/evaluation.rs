@@ -129,12 +129,12 @@ fn whoever_has_changed_meanwhile_is_asked_for_again() {
 }
 
 #[test]
-fn a_request_counts_towards_whoever_the_rule_knows() {
+fn a_request_counts_towards_whoever_its_rule_names() {
     let (world, policy) = (
         World::new(),
         policy(
             "version: 1\nroutes:\n  /known: { level: authenticated, throttle: { rate: 5/m, by: user } }\n  \
-             /open: { level: public, throttle: { rate: 5/m, by: user } }\n  /free: authenticated\n",
+             /open: { level: public, throttle: { rate: 5/m, by: address } }\n  /free: authenticated\n",
         ),
     );
     let bob = world.user("bob", &[]);
