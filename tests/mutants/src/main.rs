@@ -37,7 +37,8 @@ struct Asked {
 fn main() -> Result<()> {
     let asked = asked()?;
     let tree = env::current_dir()?.join("target/mutants");
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| tree.with_file_name(""), PathBuf::from);
+    // Of its own: cargo takes a build of the copy for one of the repository, faults and all.
+    let target = tree.join("target");
     copy(&tree)?;
     let mut left_out = HashSet::new();
     let (tests, faults) = loop {
